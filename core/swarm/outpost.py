@@ -265,14 +265,16 @@ class Outpost:
     async def _job(self, given: Given, started: asyncio.Event) -> None:
         """One task, from its start to what came of it; stopped where it is not this worker's any more."""
         place = (given.task, given.attempt)
-        cancel: Callable[[], object] | None = None
         try:
             async with asyncio.timeout(None) as scope:
                 self._at[place] = scope
                 self._idle.clear()
                 started.set()
                 cancel = self._spawner.spawn(self._beat(given, scope), f"heartbeat of {given.task}")
-                await self._tell(given, await self._outcome(given))
+                try:
+                    await self._tell(given, await self._outcome(given))
+                finally:
+                    cancel()
         except TimeoutError:
             log.info("stopped at %s", given.task)
             if self._draining:
@@ -281,8 +283,6 @@ class Outpost:
         except Rejected as error:
             log.info("%s: %s", given.task, error)
         finally:
-            if cancel is not None:
-                cancel()
             del self._at[place]
             if not self._at:
                 self._idle.set()

@@ -124,6 +124,18 @@ async def test_the_last_rejection_fails_the_task_and_gives_the_sats_back(tmp_pat
         prove(bot.app.settings)
 
 
+async def test_what_a_crash_kept_from_being_noted_as_done_is_done_once(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await _won_by_owner(bot)
+        await bot.say("/deliver T-1 it is blue now")
+        owner, coordinator = await bot.app.hub.identities.caller(OWNER, private=True), bot.app.hub.coordinator
+        assert [(await coordinator.reject(owner, 1, "no", key="a")).attempt for _ in range(2)] == [2, 2]
+        assert [await coordinator.spawn(owner, "quill", key="b") for _ in range(2)] == ["quill-2", "quill-2"]
+        assert bot.rows("SELECT agent FROM event WHERE kind = 'AgentSpawned'") == [("quill-2",)]
+        coordinator.desk.reports(1, "quill", " \n")
+        assert coordinator._docket.progress == {}, "and nothing is told of no words"
+
+
 async def test_a_task_for_one_person_whose_result_was_rejected_does_not_wait_for_nobody(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await _won_by_owner(bot)

@@ -317,6 +317,8 @@ async def test_a_result_that_is_sent_again_is_one_and_another_is_none(tmp_path: 
         file = {"name": "a.txt", "content_base64": "QQ=="}
         assert (await box.deliver(task, lease, "done", files=[file]))["status"] == "delivered", "without a heartbeat"
         assert (await box.deliver(task, lease, "done", files=[file]))["status"] == "delivered"
+        late = await box.code("POST", f"tasks/{task}/heartbeat", {"lease_token": lease})
+        assert late == (409, "stale_lease"), "it is at it no more"
         for other in ({"result": "more"}, {"result": "done"}, {"result": "done", "files": [file, file]}):
             assert await box.code("POST", f"tasks/{task}/result", {"lease_token": lease, **other}) == (
                 409, "stale_lease"
@@ -1082,6 +1084,8 @@ async def test_a_token_that_is_revoked_ends_the_worker_and_what_it_waits_for(tmp
         *said, _ = await soon(asyncio.gather(*both, revoke()))
         assert said == [401, 401]
         assert await box.code("GET", "tasks") == (401, "bad_token")
+        bot.app.hub.coordinator.desk.seen([("box", ""), ("boy", "")])
+        assert not bot.app.hub.coordinator.crew.here("box"), "that it was there a moment ago is no news any more"
         assert (await bot.ends((await bot.data("/task find it"))["task"]))["data"]["status"] == "failed"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ids import BadTaskId, parse_task, task_name
+from core.ids import BadScheduleId, BadTaskId, parse_schedule, parse_task, schedule_name, task_name
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_what_is_no_task_id_is_refused_with_what_one_looks_like(text: str) -> No
     with pytest.raises(BadTaskId, match="Ids look like T-12; /tasks lists them") as caught:
         parse_task(text)
     assert len(str(caught.value)) < 200
+
+
+def test_a_schedule_is_known_by_its_name_alone() -> None:
+    assert [parse_schedule(text) for text in ("S-3", " s3 ", schedule_name(12))] == [3, 3, 12]
+    for text in ("", "S-0", "T-3", "S-3 S-4", "\u0663", "9" * 1_000):
+        with pytest.raises(BadScheduleId, match="Schedules look like S-3; /schedules lists them") as caught:
+            parse_schedule(text)
+        assert len(str(caught.value)) < 200
 
 
 @given(st.integers(1, 10**18 - 1))

@@ -27,6 +27,16 @@ def test_a_task_that_is_parked_again_waits_for_the_new_agents_only() -> None:
     assert parking.waiting_for("echo") == {1}
 
 
+def test_whoever_joins_those_that_a_task_waits_for_does_it_once() -> None:
+    parking = Parking()
+    parking.park(1, ["quill"])
+    parking.join(1, "echo")
+    parking.join(1, "echo")
+
+    assert parking.whom(1) == ("quill", "echo")
+    assert parking.waiting_for("echo") == {1}
+
+
 def test_a_task_that_nobody_here_can_do_waits_too() -> None:
     parking = Parking()
     parking.park(1, [])

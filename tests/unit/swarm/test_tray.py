@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from adapters.clockwork import Nursery
 from core.store import DiskFull, StoreClosed
-from core.swarm.tray import Sealed, Tray
+from core.swarm.tray import Sealed, Tray, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from core.swarm.tray import Written
 
 
 class Stuck:
@@ -53,6 +51,17 @@ async def test_whoever_is_gone_is_not_answered_and_holds_up_nobody() -> None:
         gone.done.cancel()
         store.ends.set_exception(DiskFull(why="no room"))
         assert [type(end) for end in await ends] == [asyncio.CancelledError, DiskFull]
+
+
+async def test_whoever_is_gone_once_it_was_written_holds_up_nobody_either() -> None:
+    store = Stuck()
+    async with asyncio.timeout(5), Nursery() as nursery:
+        into, gone, here = tray(store, nursery), bid("box"), bid("boy")
+        ends = asyncio.gather(into.put(gone), into.put(here), return_exceptions=True)
+        await store.begun.wait()
+        gone.done.cancel()
+        store.ends.set_result([Written(None, [(gone, ""), (here, "too late")])])
+        assert [type(end) for end in await ends] == [asyncio.CancelledError, str]
 
 
 async def test_answers_that_come_in_the_next_turns_of_the_loop_are_written_with_the_first() -> None:

@@ -258,6 +258,10 @@ async def test_a_payment_that_was_never_begun_is_begun_with_the_same_invoice_whi
     with pytest.raises(NodeSilent):
         await hub.buy("1")
     assert await hub.states() == [State.CHALLENGED], "it keeps nobody from paying this invoice"
+    async with Database.open(hub.path, hub.clock) as store:
+        (offer,) = await store.read(lambda tx: [tx.purchases.find(1)])
+        assert offer is not None
+        await store.write(lambda tx: tx.purchases.put(replace(offer, state=State.PAYING)))  # as a crash leaves it
     with pytest.raises(TooDear):
         await hub.buy("2", most=1000)
     hub.payments.fate = PayState.SUCCEEDED
