@@ -29,8 +29,14 @@ class CommandInside(UserError):
 
 async def plan(hub: Hub, call: CommandCall) -> Reply:
     """Keep a schedule, or say what is wrong with it."""
+    from core.automation import when  # noqa: PLC0415 - for the first who plans
+
     line, rule = read(hub, call)
-    return views_schedules.made(await hub.schedules().make(call, line, rule), hub.schedules())
+    schedules = hub.schedules()
+    made = await schedules.make(call, line, rule)
+    now = when.Now(made.made_at, schedules.calendar.zone(made.zone))
+    note = when.left_out(line.when, rule, made.due or made.made_at, now, schedules.calendar)
+    return views_schedules.made(made, schedules, note)
 
 
 def read(hub: Hub, call: CommandCall) -> tuple[Line, Rule]:

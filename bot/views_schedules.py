@@ -33,12 +33,13 @@ def data(one: Schedule) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def made(one: Schedule, schedules: Schedules) -> Reply:
-    """It was kept."""
+def made(one: Schedule, schedules: Schedules, note: str) -> Reply:
+    """It was kept. `note`: what is to be known of its first time."""
     when = "" if isinstance(one.rule, Once) else f"{one.when}, first "
     due = schedules.shown(one, one.due or 0)
+    planned = f"{one.name} is planned: {when}at {due} ({one.zone}): {one.doing}"
     return Reply(
-        f"{one.name} is planned: {when}at {due} ({one.zone}): {one.doing}\n/unschedule {one.name} ends it.",
+        "\n".join(filter(None, (planned, note, f"/unschedule {one.name} ends it."))),
         {"ok": True, **data(one)},
         buttons=(Button("End it", f"/unschedule {one.name}"),),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from pydantic import Field
 from adapters.tools.declared import said, tool
 from adapters.tools.here import Here
 from core.agent.tool import Output, Use
+from core.automation.schedule import gap_of
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,16 +58,29 @@ async def date(  # noqa: PLR0913 - all of them may be left out
     )  # or the machine's own
     read = partial(_moment, now=now, zone=now.tzinfo or UTC)
     try:
-        start = read(day)
-        found = _later(start, add) if add.strip() else start
-        lines = [_told(found)]
+        notes: list[str] = []
+        found = _real(read(day), notes)
+        if add.strip():
+            found = _real(_later(found, add), notes)
+        lines = [_told(found), *notes]
         if into.strip():
             lines.append(f"That is {_told(found.astimezone(_zone(into)))}")
         if until.strip():
-            lines.append(_between(found, read(until)))
+            end = _real(read(until), notes := [])
+            lines += [_between(found, end), *notes]
     except (OverflowError, ValueError):
         raise NoSuchYear from None
     return Output("\n".join(lines), outside=False)
+
+
+def _real(moment: datetime, notes: list[str]) -> datetime:
+    """A moment as clocks show it; of what they leave out the moment that is taken for it, with a note that says so."""
+    wall = moment.replace(tzinfo=None)
+    gap = gap_of(wall, moment.tzinfo or UTC)
+    if gap is None:
+        return moment
+    notes.append(gap.words(wall))
+    return gap.end.replace(tzinfo=moment.tzinfo)
 
 
 def _zone(name: str) -> tzinfo | None:

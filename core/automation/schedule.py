@@ -153,6 +153,33 @@ def moment(wall: datetime, zone: tzinfo) -> int:
     return low * 1000
 
 
+class Gap(NamedTuple):
+    """What the clock on the wall never shows, local and naive: it is put forward from `start` to `end`."""
+
+    start: datetime
+    end: datetime
+
+    def words(self, wall: datetime) -> str:
+        """That a time is left out, and which is taken for it."""
+        form = "%H:%M" if self.start.date() == self.end.date() else "%Y-%m-%d %H:%M"
+        return (
+            f"{wall:{form}} is on no clock there: the clocks are put forward then, from {self.start:{form}} to {self.end:{form}},"
+            " and that is taken for it."
+        )
+
+
+def gap_before(at: int, zone: tzinfo) -> Gap | None:
+    """What is left out on the clock right before a moment, Unix ms; None where it is not put forward then."""
+    end, start = local(at, zone), local(at - 1000, zone) + timedelta(seconds=1)
+    return Gap(start, end) if end > start else None
+
+
+def gap_of(wall: datetime, zone: tzinfo) -> Gap | None:
+    """What is left out on the clock where it should show this, local and naive; None where it does show it."""
+    before, after = (_offset(wall, zone, fold) for fold in (0, 1))
+    return gap_before(moment(wall, zone), zone) if after > before else None
+
+
 def _offset(wall: datetime, zone: tzinfo, fold: int) -> timedelta:
     return wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
 

@@ -12,7 +12,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from core.automation import cron
-from core.automation.schedule import DAY_MS, SHORTEST_MS, YEARS, Interval, Line, Once, Steps, Wall, What, local, moment
+from core.automation.schedule import (
+    DAY_MS,
+    SHORTEST_MS,
+    YEARS,
+    Interval,
+    Line,
+    Once,
+    Steps,
+    Wall,
+    What,
+    gap_before,
+    local,
+    moment,
+)
 from core.errors import UserError
 from core.language.moments import LAST, begins, read_moment
 from core.language.words import split
@@ -21,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from core.automation.schedule import Rule
+    from core.automation.schedule import Calendar, Rule
     from core.language.moments import Moment
 
 AT_HOUR = 9
@@ -201,6 +214,20 @@ def read_at(when: str, now: Now) -> Once:
     if found > now.at + YEARS * 366 * DAY_MS:
         raise TooFar(given=repr(when), years=YEARS)
     return Once(found)
+
+
+def left_out(when: str, rule: Rule, due: int, now: Now, calendar: Calendar) -> str:
+    """That what was said is on no clock when it first comes (`due`, Unix ms), and what is taken for it; empty where it is."""
+    gap = gap_before(due, now.zone)
+    if gap is None or isinstance(rule, Interval):
+        return ""
+    if isinstance(rule, Once):
+        said = _whole(when, split(when)[0], AT, every=False)
+        hour, minute = _clock(said)
+        wall = None if said.offset is not None else gap.start.replace(hour=hour, minute=minute)
+    else:
+        wall = calendar.following(rule, gap.start - timedelta(seconds=1))
+    return gap.words(wall) if wall is not None and gap.start <= wall < gap.end else ""
 
 
 def _whole(when: str, words: Sequence[str], examples: str, *, every: bool) -> Moment:

@@ -675,6 +675,7 @@ async def test_the_zone_is_kept_with_the_schedule(tmp_path: Path) -> None:
     async with in_zone(tmp_path, "Europe/Berlin", night) as bot:
         made = await bot.say("/every day at 2:30 remind me to sleep")
         assert "first at Sun 29 Mar 2026 03:00 (Europe/Berlin)" in made["text"]
+        assert "\n02:30 is on no clock there: the clocks are put forward then, from 02:00 to 03:00," in made["text"]
     async with in_zone(tmp_path, "Asia/Tokyo", night) as bot:
         await passed(bot, 2 * HOUR)
         assert told(bot) == ["Reminder: sleep\n\nS-1, every day at 2:30"]

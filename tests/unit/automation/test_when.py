@@ -176,6 +176,35 @@ def test_what_comes_once(text: str, comes: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "wall"),
+    [
+        ("/at 2027-03-28T02:30", "02:30"),
+        ("/at 28 march at 2:15", "02:15"),
+        ("/at 2027-03-28T03:00", ""),
+        ("/at 2027-03-28T02:00+01:00", ""),
+        ("/at 2027-03-28T04:00", ""),
+        ("/every 30 2 28 3 *", "02:30"),
+        ("/every 0 3 28 3 *", ""),
+        ("/every 40 2 28 3 *", "02:40"),
+        ("/every 2 hours", ""),
+    ],
+)
+def test_what_no_clock_shows_is_told(text: str, wall: str) -> None:
+    every, _, said = text.partition(" ")
+    rule = (read_every if every == "/every" else read_at)(said, NOW)
+    due = due_after(rule, NOW.at, BERLIN, CALENDAR)
+    assert due is not None
+    told = when.left_out(said, rule, due, NOW, CALENDAR)
+    assert told[:5] == wall
+    assert not told or told[5:].endswith("from 02:00 to 03:00, and that is taken for it.")
+
+
+def test_time_that_passes_leaves_nothing_out() -> None:
+    due = moment(datetime(2027, 3, 28, 3), BERLIN)  # noqa: DTZ001 - the clocks are put forward
+    assert when.left_out("every hour", Interval(3_600_000, due), due, NOW, CALENDAR) == ""
+
+
+@pytest.mark.parametrize(
     ("text", "error"),
     [
         ("second", when.TooFrequent), ("59 seconds", when.TooFrequent), ("30s", when.TooFrequent),

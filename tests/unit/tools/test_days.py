@@ -41,6 +41,9 @@ def bench(tmp_path: Path) -> Bench:
         ({"day": "2025-06-16T09:00:00Z"}, "Monday, 16 June 2025 11:00 ("),
         ({"day": "now", "add": "1 week and 2 days"}, "Wednesday, 25 June 2025 12:00 ("),
         ({"day": "today", "zone": "UTC"}, "Monday, 16 June 2025 (2025-06-16, UTC, +0000"),
+        ({"day": "2026-03-29T02:30"}, "Sunday, 29 March 2026 03:00 (2026-03-29, Europe/Berlin, +0200"),
+        ({"day": "2026-04-24", "zone": "Africa/Cairo"}, "Friday, 24 April 2026 01:00 (2026-04-24, Africa/Cairo, +0300"),
+        ({"day": "0001-01-01"}, "Monday, 1 January 1 ("),
     ],
 )
 async def test_days(bench: Bench, given: dict[str, Json], starts: str) -> None:
@@ -82,3 +85,25 @@ async def test_what_lies_between(bench: Bench, given: dict[str, Json], last: str
 async def test_what_is_no_day(bench: Bench, given: dict[str, Json], error: type[HubError]) -> None:
     with pytest.raises(error):
         await bench.given("date", given)
+
+
+GAP = "02:30 is on no clock there: the clocks are put forward then, from 02:00 to 03:00, and that is taken for it."
+
+
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        ({"day": "2026-03-29T02:30"}, GAP),
+        ({"day": "2026-03-28T02:30", "add": "1 day"}, GAP),
+        ({"day": "2026-03-29T01:30", "until": "2026-03-29T02:30"}, GAP),
+        ({"day": "2011-12-30T12:00", "zone": "Pacific/Apia"}, "from 2011-12-30 00:00 to 2011-12-31 00:00, and that is"),
+        ({"day": "2026-03-29T03:00"}, ""),
+        ({"day": "2026-03-29T01:30", "add": "60 minutes"}, ""),
+        ({"day": "2026-10-25T02:30"}, ""),
+        ({"day": "2026-03-29T02:30Z"}, ""),
+    ],
+)
+async def test_a_time_that_no_clock_shows_is_told(bench: Bench, given: dict[str, Json], note: str) -> None:
+    answer = await bench.given("date", given)
+    assert note in answer.text
+    assert ("on no clock" in answer.text) is bool(note)
