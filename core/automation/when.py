@@ -219,7 +219,7 @@ def read_at(when: str, now: Now) -> Once:
 def left_out(when: str, rule: Rule, due: int, now: Now, calendar: Calendar) -> str:
     """That what was said is on no clock when it first comes (`due`, Unix ms), and what is taken for it; empty where it is."""
     gap = gap_before(due, now.zone)
-    if gap is None or isinstance(rule, Interval):
+    if gap is None or not isinstance(rule, (Once, Steps, Wall)):
         return ""
     if isinstance(rule, Once):
         said = _whole(when, split(when)[0], AT, every=False)
