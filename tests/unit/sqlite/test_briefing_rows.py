@@ -30,8 +30,8 @@ async def test_a_place_is_its_rooms_and_threads_and_no_pattern_of_others(store: 
     def work(tx: UnitOfWork) -> None:
         for number, place in enumerate(PLACES, 1):
             tx._connection.execute(
-                "INSERT INTO task VALUES (?, 'a', 'user:a', ?, 'd', 'settled', 1, NULL, 'auto', NULL, 1, 1, 1, 1, NULL, 'echo',"
-                " 1, NULL, NULL, NULL, 'r', NULL, '', NULL, 1, NULL, '', NULL, 0)",
+                "INSERT INTO task (id, requester, account, conversation, description, status, budget, pick, attempt, attempts,"
+                " posted_at, deadline) VALUES (?, 'a', 'user:a', ?, 'd', 'settled', 1, 'auto', 1, 1, 1, 1)",
                 (number, place),
             )
             tx._connection.execute(
