@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from core.automation.schedule import Once
-from core.automation.schedules import State
+from core.automation.schedules import NoneFrom, State
 from core.chat import Button, Reply
+from core.ids import schedule_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,9 @@ def resumed(one: Schedule, schedules: Schedules) -> Reply:
 
 
 def listed(found: Sequence[Listed], schedules: Schedules, start: int = 1) -> Reply:
-    """Which there are, ten of them from a number on; `data` has them all."""
+    """Which there are, ten of them from a number on; `data` has them all. Raises `NoneFrom`."""
+    if found and found[-1].schedule.id < start:
+        raise NoneFrom(given=schedule_name(start), last=found[-1].schedule.name)
     page = Page(
         "Nothing is planned." if not found else f"{len(found)} {'schedule' if len(found) == 1 else 'schedules'}:"
     )

@@ -18,7 +18,9 @@ LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 FIELDS = 5
 
 _PART = re.compile(r"(?:(\*)|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,2}))?")
-_LOOKS = re.compile(r"(?=.*\*)(?:[0-9*,/a-z-]+ ){4}[0-9*,/a-z-]+", re.IGNORECASE)
+_LOOKS = re.compile(r"(?=.*\*)(?:[0-9*,/a-z#?-]+ ){4}[0-9*,/a-z#?-]+", re.IGNORECASE)
+_OTHERS = re.compile(r"[#?]|^l|[0-9][lw]$")
+_IN_WORDS = " is of other crons; say it in words: /every last day of the month at 9, /every second monday of the month"
 
 
 class BadCron(UserError):
@@ -53,7 +55,8 @@ def read(text: str) -> Wall:
     """The rule of a cron line. Raises `BadCron` and `NeverComes`."""
     parts = text.lower().split()
     if len(parts) != FIELDS:
-        raise BadCron(given=repr(text[:60]), why=f"it has {len(parts)} fields, not five")
+        more = ", as seconds and years have none" if len(parts) > FIELDS else ""
+        raise BadCron(given=repr(text[:60]), why=f"it has {len(parts)} fields, not five{more}")
     minute, hour, day, month, weekday = (
         _numbers(text, field, part) for field, part in zip(_FIELDS, parts, strict=True)
     )
@@ -69,6 +72,8 @@ def read(text: str) -> Wall:
 
 def refuse_never(days: set[int], months: set[int]) -> None:
     """Raise `NeverComes` where none of these months has one of these days."""
+    if min(days) > max(LENGTHS):
+        raise NeverComes(what=f"Day {min(days)} of a month", why=f"no month has more than {max(LENGTHS)} days")
     if all(day > LENGTHS[month - 1] for day in days for month in months):
         month = max(months, key=lambda one: LENGTHS[one - 1])
         name = MONTHS[month - 1]
@@ -82,11 +87,11 @@ def _numbers(line: str, field: _Field, text: str) -> set[int]:
         read_part = _PART.fullmatch(part)
         why = f"{part!r} is no {field.name}"
         if read_part is None:
-            raise BadCron(given=repr(line[:60]), why=why)
+            raise BadCron(given=repr(line[:60]), why=f"{part!r}{_IN_WORDS}" if _OTHERS.search(part) else why)
         everything, first, last, step = read_part.groups()
         low = field.first if everything else _number(field, first)
         high = field.last if everything or (step and not last) else _number(field, last or first)
-        if low is None or high is None or low > high or step in {"0", "00"}:
+        if low is None or high is None or low > high or not 0 < int(step or 1) <= field.last:
             raise BadCron(given=repr(line[:60]), why=f"{why} from {field.first} to {field.last}")
         found |= set(range(low, high + 1, int(step or 1)))
     return found

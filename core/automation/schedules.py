@@ -59,6 +59,12 @@ class NoSuchSchedule(UserError):
     status = 404
 
 
+class NoneFrom(UserError):
+    """There is no schedule from {given} on: the last that you see here is {last}. /schedules shows all of them."""
+
+    status = 404
+
+
 class TooManySchedules(UserError):
     """You have {count} schedules, which is as many as one person may have. /schedules lists them, /unschedule ends one."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from core.automation import cron
+from core.automation import amiss, cron
 from core.automation.schedule import (
     DAY_MS,
     SHORTEST_MS,
@@ -27,7 +27,7 @@ from core.automation.schedule import (
     moment,
 )
 from core.errors import UserError
-from core.language.moments import LAST, begins, read_moment
+from core.language.moments import LAST, MONTHS_OF, begins, read_moment
 from core.language.words import split
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ AT_HOUR = 9
 """Where no time of the day is said."""
 PARTS = {"morning": 9, "afternoon": 15, "evening": 18, "night": 21, "": AT_HOUR}
 _HALF = 12
+_OFFSET = 14 * 60
+"""Minutes. No clock of the world is further from UTC."""
 _LATE = {"afternoon": 1, "evening": 1, "night": 6}
 """The first hour of twelve that is one after noon in this part of the day: four at night is early."""
 _STEPS_MS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "s": 1000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
 _MORE = {"at", "on", "every", "each"}
 """What goes on with a time."""
-_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 _QUOTES = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019", '"""""\'\'')
 _QUOTED = re.compile(r"""(["'])(.+?)\1(?=\s|$)""", re.DOTALL)
@@ -73,7 +74,7 @@ class TooFrequent(UserError):
 
 
 class TooFar(UserError):
-    """{given} is too far away: a schedule reaches {years} years ahead at most."""
+    """{given} is too far away: a schedule reaches {years} years ahead at most. The furthest is {furthest}."""
 
 
 class NoSuchTime(UserError):
@@ -86,6 +87,10 @@ class Repeats(UserError):
 
 class ComesOnce(UserError):
     """{given} comes once: write /at {given}. /every is for what comes again: {examples}."""
+
+
+class EachYear(UserError):
+    """{given} is a day of the year. Write /every year on {given} for each of them, or /at {given} for the next one alone."""
 
 
 class BadTail(UserError):
@@ -134,20 +139,42 @@ def read_line(rest: str, *, every: bool) -> Line:
         end = cron.fields(written) if every else 0
         end = end or _reach(words, every=every)
         if not end:
-            raise UnreadTime(given=repr(_short(rest)), examples=EVERY if every else AT)
+            raise _unread(rest, words, every=every)
         cut = tokens[end - 1].end()
         when, command = rest[:cut].rstrip(" ,;:"), rest[cut:].strip()
     if every and not _is_cron(when) and _reach(["every", *split(when)[0]], every=False):
         when = f"every {when}"
-    if not command:
+    if not command.translate(_QUOTES).strip("\"' "):
         raise NothingToRun(given=_short(when), usage=usage)
     found = Line(when, *_what(command))
     plain = command.translate(_QUOTES)
     if found.what is What.ASK and _begins_quote(command) and plain.count(plain[0]) == 1:
         raise HalfQuoted(given=repr(_short(command)))
-    if not quoted and found.what is What.ASK and command.split()[0].lower() in _MORE:
-        raise BadTail(when=repr(when), given=repr(_short(command)), examples=EVERY if every else AT)
+    if not quoted and found.what is What.ASK:
+        amiss.refuse_tail(when, command, EVERY if every else AT)
+        if command.split()[0].lower() in _MORE:
+            raise BadTail(when=repr(when), given=repr(_short(command)), examples=EVERY if every else AT)
     return found
+
+
+def _unread(given: str, words: Sequence[str], *, every: bool) -> UserError:
+    """Why words are no time, as exactly as it is known. Raises what else is wrong with them."""
+    examples = EVERY if every else AT
+    amiss.refuse(words, examples)
+    said, end = (
+        max(_readings(words, every=False), key=lambda one: one[1])
+        if every and _reach(words, every=False)
+        else (None, 0)
+    )
+    if said is not None and said.day > 0 and said.month:
+        day = " ".join(words[:end])
+        if said.year:
+            return ComesOnce(given=day, examples=EVERY)
+        cron.refuse_never({said.day}, {said.month})
+        return EachYear(given=day)
+    if clock := amiss.clock(words):
+        return NoSuchTime(given=repr(_short(given)), what=clock, examples=examples)
+    return UnreadTime(given=repr(_short(given)), examples=examples)
 
 
 def _begins_quote(text: str) -> bool:
@@ -208,12 +235,20 @@ def read_at(when: str, now: Now) -> Once:
     said = _whole(when, words, AT, every=False)
     if said.period:
         raise Repeats(given=when.removeprefix("every ").removeprefix("each "))
-    found = _delayed(said, now) if said.delay is not None else _dated(when, said, now)
+    found = (_delayed if said.delay is not None or said.later else _dated)(when, said, now)
     if found <= now.at:
         raise PastTime(given=repr(when), when=_shown(found, now.zone), now=_shown(now.at, now.zone))
-    if found > now.at + YEARS * 366 * DAY_MS:
-        raise TooFar(given=repr(when), years=YEARS)
+    if found > _furthest(now):
+        raise _too_far(when, now)
     return Once(found)
+
+
+def _furthest(now: Now) -> int:
+    return now.at + YEARS * 366 * DAY_MS
+
+
+def _too_far(when: str, now: Now) -> TooFar:
+    return TooFar(given=repr(when), years=YEARS, furthest=f"/at {local(_furthest(now) - DAY_MS, now.zone):%Y-%m-%d}")
 
 
 def left_out(when: str, rule: Rule, due: int, now: Now, calendar: Calendar) -> str:
@@ -235,7 +270,7 @@ def _whole(when: str, words: Sequence[str], examples: str, *, every: bool) -> Mo
     readings = _readings(words, every=every)
     said = next((one for one, end in readings if end == len(words)), None)
     if said is None:
-        raise UnreadTime(given=repr(_short(when)), examples=examples)
+        raise _unread(when, words, every=every)
     if said.clash:
         raise Unclear(given=repr(when), examples=examples)
     if said.hour is not None and (said.hour > 23 or said.minute > 59):  # noqa: PLR2004 - a clock
@@ -250,7 +285,7 @@ def _interval(when: str, said: Moment, now: Now) -> Interval:
     if ms < SHORTEST_MS:
         raise TooFrequent(given=repr(when))
     if ms > YEARS * 366 * DAY_MS:
-        raise TooFar(given=repr(when), years=YEARS)
+        raise TooFar(given=repr(when), years=YEARS, furthest=f"/every {YEARS} years")
     return Interval(ms, now.at)
 
 
@@ -263,9 +298,9 @@ def _calendar(when: str, said: Moment, now: Now) -> Rule:
         return _weekly(when, said, now, hour, minute)
     if said.weekdays and not said.nth:
         raise Unclear(given=repr(when), examples=EVERY)
-    months = _MONTHS[said.period] * said.number
+    months = MONTHS_OF[said.period] * said.number
     if months > YEARS * 12:
-        raise TooFar(given=repr(when), years=YEARS)
+        raise TooFar(given=repr(when), years=YEARS, furthest=f"/every {YEARS} years")
     day = said.day or 1
     month = said.month or (1 if said.period == "year" else 0)
     if day > 0 and not said.nth:
@@ -300,7 +335,7 @@ def _weekly(when: str, said: Moment, now: Now, hour: int, minute: int) -> Rule:
         raise UnreadTime(given=repr(when), examples=EVERY)
     days = said.number * (7 if said.period == "week" else 1)
     if days > YEARS * 366:
-        raise TooFar(given=repr(when), years=YEARS)
+        raise TooFar(given=repr(when), years=YEARS, furthest=f"/every {YEARS} years")
     start = now.wall.replace(hour=hour, minute=minute, second=0, microsecond=0)
     if said.weekdays:
         start += timedelta(days=(min(weekdays) - start.weekday()) % 7)
@@ -323,16 +358,28 @@ def _length(date: datetime) -> int:
     return monthrange(date.year, date.month)[1]
 
 
-def _delayed(said: Moment, now: Now) -> int:
-    """`in 20 minutes`; of days, at the same time of the day, or at the one that is said."""
-    delay = said.delay
-    if delay is None or delay.unit != "d":
-        return now.at if delay is None else now.at + delay.amount * _STEPS_MS[delay.unit]
-    wall = now.wall + timedelta(days=min(delay.amount, YEARS * 400))
-    if said.hour is not None or said.part:
+def _delayed(when: str, said: Moment, now: Now) -> int:
+    """`in 20 minutes`; of days and months, at the same time of the day, or at the one that is said."""
+    clock = said.hour is not None or bool(said.part)
+    if said.weekdays or said.day or said.month or said.week or said.ahead is not None:
+        raise Unclear(given=repr(when), examples=AT)
+    if said.delay is not None and said.delay.unit != "d":
+        if clock or said.later:
+            raise Unclear(given=repr(when), examples=AT)
+        return now.at + said.delay.amount * _STEPS_MS[said.delay.unit]
+    days = 0 if said.delay is None else said.delay.amount
+    wall = _months_on(now.wall, min(said.later, YEARS * 13)) + timedelta(days=min(days, YEARS * 400))
+    if clock:
         hour, minute = _clock(said)
         wall = wall.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return moment(wall, now.zone)
+
+
+def _months_on(wall: datetime, months: int) -> datetime:
+    """The same day so many months later, or the last one of that month."""
+    years, month = divmod(wall.month - 1 + months, 12)
+    start = wall.replace(year=wall.year + years, month=month + 1, day=1)
+    return start.replace(day=min(wall.day, _length(start)))
 
 
 def _dated(when: str, said: Moment, now: Now) -> int:
@@ -340,7 +387,7 @@ def _dated(when: str, said: Moment, now: Now) -> int:
     clock = now.wall.replace(hour=hour, minute=minute, second=0, microsecond=0)
     if said.offset is not None:
         return _fixed(when, said, hour, minute)
-    if said.day or said.month or said.nth:
+    if said.year or said.day or said.month or said.nth:
         return _of_a_month(when, said, clock, now)
     if said.weekdays:
         return _of_a_week(when, said, clock, now)
@@ -352,8 +399,10 @@ def _dated(when: str, said: Moment, now: Now) -> int:
 
 def _fixed(when: str, said: Moment, hour: int, minute: int) -> int:
     """A date with its own distance from UTC."""
-    utc = _on_calendar(when, said.year, said.month, said.day, hour, minute) - timedelta(minutes=said.offset or 0)
-    return moment(utc, UTC)
+    offset = said.offset or 0
+    if abs(offset) > _OFFSET:
+        raise NoSuchTime(given=repr(when), what=f"a clock {abs(offset) // 60} hours from UTC", examples=AT)
+    return moment(_on_calendar(when, said.year, said.month, said.day, hour, minute) - timedelta(minutes=offset), UTC)
 
 
 def _of_a_month(when: str, said: Moment, clock: datetime, now: Now) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.language.numbers import read_number, read_ordinal, word_at
+from core.language.numbers import Number, read_number, read_ordinal, word_at
 from core.language.times import ABOUT, read_duration
 from core.language.words import bag
 
@@ -45,7 +45,15 @@ NEXT = bag("next this coming")
 REPEATS = bag("every each")
 SKIPS = bag("other second")
 _UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
-_LONG = {"month": "month", "months": "month", "quarters": "quarter", "years": "year"}
+_LONG = {
+    "month": "month",
+    "months": "month",
+    "quarter": "quarter",
+    "quarters": "quarter",
+    "year": "year",
+    "years": "year",
+}
+MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
 LAST = -1
 """The last day of a month, or the last of its mondays."""
@@ -54,7 +62,7 @@ MAX_COUNT = 10_000
 
 TAILS = frozenset({"in", "at", "on", "every", "each", "next", "this", *WEEKDAYS})
 _DATE = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:t([0-9]{2}):([0-9]{2})(?::[0-9]{2}(?:\.[0-9]+)?)?(z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"([1-9][0-9]{3})-([0-9]{2})-([0-9]{2})(?:t([0-9]{2}):([0-9]{2})(?::[0-9]{2}(?:\.[0-9]+)?)?(z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
 
 
@@ -63,8 +71,8 @@ class Moment(NamedTuple):
 
     `hour` and `minute` as said, `half` the `am` or `pm` behind them; `part` of the day. `day` of the month (`LAST`), of `month` and
     `year`; with `nth` it is the n-th of the `weekdays` in it. `ahead`: so many days from today, with `week` in the next week.
-    `strictly`: not today. `delay`: so long from now. `number` and `period`: again each so many of these. `offset`: minutes
-    east of UTC. `clash`: it is not one time: a thing was said twice, and differently, or vaguely (`next month`).
+    `strictly`: not today. `delay`: so long from now; `later`: so many months. `number` and `period`: again each so many of these.
+    `offset`: minutes east of UTC. `clash`: it is not one time: a thing was said twice, and differently, or vaguely (`next month`).
     """
 
     end: int
@@ -81,6 +89,7 @@ class Moment(NamedTuple):
     week: bool = False
     strictly: bool = False
     delay: Duration | None = None
+    later: int = 0
     number: int = 0
     period: str = ""
     offset: int | None = None
@@ -185,8 +194,13 @@ def _so_many(words: Sequence[str], at: int) -> Moment | None:
     if (found := read_duration(words, at)) is not None:
         return Moment(found.end, number=found.amount, period=_UNITS[found.unit])
     number = read_number(words, at)
-    period = _LONG.get(word_at(words, number.end)) if number else None
-    if number is None or period is None or not 0 < number.value < MAX_COUNT:
+    return number and _long(words, number)
+
+
+def _long(words: Sequence[str], number: Number) -> Moment | None:
+    """So many `months`, `quarters` or `years`."""
+    period = _LONG.get(word_at(words, number.end))
+    if period is None or not 0 < number.value < MAX_COUNT:
         return None
     return Moment(number.end + 1, number=number.value, period=period)
 
@@ -212,7 +226,7 @@ def _weekday(word: str) -> int | None:
 
 
 def _nth(word: str) -> int | None:
-    return LAST if word == "last" else read_ordinal(word)
+    return LAST if word == "last" else read_ordinal(word) or None
 
 
 def _of_the_month(words: Sequence[str], at: int, nth: int) -> Moment:
@@ -236,12 +250,15 @@ def _year(word: str) -> int:
 
 
 def _in(words: Sequence[str], at: int) -> Moment | None:
-    """`in ten minutes`, `in the morning`."""
+    """`in ten minutes`, `in 3 months`, `in the morning`."""
     if word_at(words, at + 1) == "the":
         word = word_at(words, at + 2)
         return _part(word, at + 3) if word in PARTS else None
-    found = read_duration(words, at + 1)
-    return found and Moment(found.end, delay=found)
+    if (found := read_duration(words, at + 1)) is not None:
+        return Moment(found.end, delay=found)
+    number = Number(1, at + 2) if word_at(words, at + 1) in {"a", "an"} else read_number(words, at + 1)
+    long = number and _long(words, number)
+    return long and Moment(long.end, later=long.number * MONTHS_OF[long.period])
 
 
 def _at(words: Sequence[str], at: int) -> Moment | None:
@@ -308,7 +325,7 @@ def _on(words: Sequence[str], at: int) -> Moment | None:
         return _next(words, at)
     if word in MONTHS:
         return _month_day(words, at)
-    if word.isdecimal() and len(word) <= 2 and word_at(words, at + 1) in MONTHS:  # noqa: PLR2004
+    if word.isdecimal() and 0 < int(word) < 100 and word_at(words, at + 1) in MONTHS:  # noqa: PLR2004
         return _of_the_month(words, at + 1, int(word))
     at += word == "the"
     nth = _nth(word_at(words, at))
@@ -319,7 +336,7 @@ def _month_day(words: Sequence[str], at: int) -> Moment | None:
     """`march 3rd`, `march 3 2027`."""
     word = word_at(words, at + 1)
     day = int(word) if word.isdecimal() and len(word) <= 2 else read_ordinal(word)  # noqa: PLR2004
-    if day is None:
+    if not day:
         return None
     year = _year(word_at(words, at + 2))
     return Moment(at + 2 + bool(year), day=day, month=MONTHS[words[at]], year=year)

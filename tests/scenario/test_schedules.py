@@ -150,7 +150,7 @@ async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Pa
             ("/every day at 9 /pay telegram:5 10", "not_allowed"), ("/every day at 9 /every day at 9 /status", "not_allowed"),
             ("/every 30 seconds /status", "too_frequent"), ('/every "0 9 30 2 *" /status', "never_comes"),
             ('/every "* * * * * *" /status', "bad_cron"), ("/every day at 25:00 /status", "bad_tail"),
-            ("/every day at 9:75 /status", "bad_tail"), ("/every banana /status", "unread_time"),
+            ("/every 0s /status", "no_count"), ("/every day at 9:75 /status", "bad_tail"), ("/every banana /status", "unread_time"),
             ("/at 2027-02-29 /status", "never_comes"), ("/at every day /status", "repeats"),
             ("/every tomorrow at 9 /status", "comes_once"), ("/at tomorrow at nine", "nothing_to_run"),
             ("/every", "missing_argument"), ("/every day at 9 /nosuch", "unknown_command"),
@@ -654,6 +654,9 @@ async def test_a_list_has_ten_lines_and_says_how_many_more(tmp_path: Path) -> No
         assert found["text"].startswith("12 schedules:\n  S-1  once: remind: stretch")
         assert found["text"].endswith("\n2 more: /schedules from=S-11")
         assert found["buttons"] == [{"label": "More", "command": "/schedules from=S-11"}]
+        none = await bot.say("/schedules from=S-99")
+        assert none["data"]["error"] == "none_from"
+        assert none["text"].startswith("There is no schedule from S-99 on: the last that you see here is S-12.")
         rest = (await bot.say("/schedules from=S-11"))["text"].splitlines()
         assert [line.split()[0] for line in rest[1::2]] == ["S-11", "S-12"]
         assert max(map(len, found["text"].splitlines())) < 100

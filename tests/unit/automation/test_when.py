@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters import timer
 from adapters.timer import WallCalendar
-from core.automation import cron, when
+from core.automation import amiss, cron, when
 from core.automation.schedule import (
     DAY_MS,
     Interval,
@@ -169,6 +169,13 @@ def test_what_comes_again(text: str, rule: Wall | Interval | Steps | None) -> No
         ("2026-12-24T18:00:30Z", "Thu 2026-12-24 19:00"),
         ("2026-12-24T18:00-0500", "Fri 2026-12-25 00:00"),
         ("2027-03-28T02:30", "Sun 2027-03-28 03:00"),
+        ("2026-12-24T18:00+14:00", "Thu 2026-12-24 05:00"),
+        ("in 3 months", "Fri 2027-02-26 15:30"),
+        ("in a month at 18:00", "Sat 2026-12-26 18:00"),
+        ("in two quarters", "Wed 2027-05-26 15:30"),
+        ("in a year in the morning", "Fri 2027-11-26 09:00"),
+        ("in 10 years", "Wed 2036-11-26 15:30"),
+        ("in 2 months in 3 days", "Fri 2027-01-29 15:30"),
     ],
 )
 def test_what_comes_once(text: str, comes: str) -> None:
@@ -208,20 +215,24 @@ def test_time_that_passes_leaves_nothing_out() -> None:
     ("text", "error"),
     [
         ("second", when.TooFrequent), ("59 seconds", when.TooFrequent), ("30s", when.TooFrequent),
-        ("100000 hours", when.TooFar), ("5000 days", when.TooFar), ("20 years", when.TooFar), ("99999 months", when.UnreadTime),
+        ("100000 hours", when.TooFar), ("5000 days", when.TooFar), ("20 years", when.TooFar), ("99999 months", amiss.NoCount),
         ("tomorrow at 9", when.ComesOnce), ("monday at 9 and so on", when.UnreadTime), ("", when.UnreadTime),
         ("day at 9 at 10", when.Unclear), ("day tomorrow", when.Unclear), ("2 hours at nine", when.Unclear),
         ("day on the 3rd", when.Unclear), ("month on monday", when.Unclear), ("other day on monday", when.Unclear),
         ("other monday and friday", when.UnreadTime), ("day in 3 days", when.Unclear), ("day at 9:60", when.NoSuchTime),
         ("day at 24:00", when.NoSuchTime), ("sixth monday of the month", when.NoSuchTime),
         ("2 months on the last day of the month", when.UnreadTime), ("2 months on the first monday of the month", when.UnreadTime),
-        ("30th of february", cron.NeverComes), ("april 31", when.UnreadTime), ("year on april 31", cron.NeverComes),
+        ("30th of february", cron.NeverComes), ("april 31", cron.NeverComes), ("year on april 31", cron.NeverComes),
         ("month on the 32nd", cron.NeverComes),
         ("0 9 30 2 *", cron.NeverComes), ("0 9 31 2,4,6,9,11 *", cron.NeverComes),
         ("* * * *", cron.BadCron), ("* * * * * *", cron.BadCron), ("0 24 * * *", cron.BadCron), ("60 * * * *", cron.BadCron),
         ("0 0 0 * *", cron.BadCron), ("0 0 * 13 *", cron.BadCron), ("0 0 * * 8", cron.BadCron), ("*/0 * * * *", cron.BadCron),
         ("5-1 * * * *", cron.BadCron), ("0 0 * foo *", cron.BadCron), ("0 9 ? * *", cron.BadCron), ("0 9 1 2 x*", cron.BadCron),
-        ("1 2 3 4 5 6", cron.BadCron),
+        ("1 2 3 4 5 6", cron.BadCron), ("*/61 * * * *", cron.BadCron), ("0 9 * * 1#2", cron.BadCron), ("0 9 15W * *", cron.BadCron),
+        ("0s", amiss.NoCount), ("0 minutes", amiss.NoCount), ("-1 hours", amiss.NoCount), ("1.5 hours", amiss.NoCount),
+        ("@daily", amiss.Nickname), ("@reboot", when.UnreadTime), ("month on the 0th", when.UnreadTime), ("5", when.UnreadTime),
+        ("29 february", when.EachYear), ("february 29 at 9", when.EachYear), ("30 february", cron.NeverComes),
+        ("24 december 2027", when.ComesOnce), ("year on 0 march", when.UnreadTime), ("25:00", when.NoSuchTime),
     ],
 )  # fmt: skip
 def test_what_cannot_come_again(text: str, error: type[UserError]) -> None:
@@ -236,10 +247,17 @@ def test_what_cannot_come_again(text: str, error: type[UserError]) -> None:
         ("today at 8", when.PastTime), ("2020-01-01", when.PastTime), ("2026-11-26T15:30", when.PastTime),
         ("this morning", when.PastTime), ("2099-01-01", when.TooFar), ("in 9999 days", when.TooFar), ("99999h", when.TooFar),
         ("every day", when.Repeats), ("monday and friday", when.Repeats), ("next month", when.Unclear),
-        ("tomorrow on monday", when.Unclear), ("banana", when.UnreadTime), ("", when.UnreadTime), ("at 25:00", when.UnreadTime),
+        ("tomorrow on monday", when.Unclear), ("banana", when.UnreadTime), ("", when.UnreadTime), ("at 25:00", when.NoSuchTime),
         ("on the first monday of the month", when.UnreadTime), ("on the last day of the month", when.UnreadTime),
         ("2027-13-01", when.NoSuchTime), ("2027-02-29", cron.NeverComes), ("30 february", cron.NeverComes),
         ("the 32nd", cron.NeverComes), ("2027-13-01T09:00Z", when.NoSuchTime), ("2027-04-31T09:00Z", cron.NeverComes),
+        ("yesterday", amiss.IsOver), ("last week", amiss.IsOver), ("last day of the month", when.UnreadTime),
+        ("last monday of the month", when.UnreadTime), ("now", amiss.IsNow), ("in 0 minutes", amiss.NoCount),
+        ("in 20 years", when.TooFar), ("in 9999 years", when.TooFar), ("in 10000 years", amiss.NoCount),
+        ("in 121 months", when.TooFar),
+        ("in 3 days on monday", when.Unclear), ("in 20 minutes at 9", when.Unclear), ("in 20 minutes in 2 months", when.Unclear),
+        ("0000-00-00", when.UnreadTime), ("2027-00-00", when.NoSuchTime), ("2026-12-24T10:00+15:00", when.NoSuchTime),
+        ("on 0 march", when.UnreadTime), ("9.75", when.NoSuchTime), ("whenever at 9:15", when.UnreadTime),
         ("9:60", when.NoSuchTime), ("24 december on monday", when.UnreadTime), ("2027-00-10", when.NoSuchTime),
     ],
 )  # fmt: skip
@@ -247,6 +265,35 @@ def test_what_cannot_come_once(text: str, error: type[UserError]) -> None:
     with pytest.raises(error) as refused:
         read_at(text, NOW)
     assert type(refused.value) is error
+
+
+def test_the_end_of_a_shorter_month_is_its_last_day() -> None:
+    last = Now(moment(datetime(2026, 12, 31, 8), BERLIN), BERLIN)  # noqa: DTZ001 - a clock there
+    assert read_at("in 2 months", last) == Once(moment(datetime(2027, 2, 28, 8), BERLIN))  # noqa: DTZ001 - as above
+
+
+def test_who_goes_too_far_is_told_how_far_they_may() -> None:
+    for read, text in (
+        (read_at, "in 20 years"),
+        (read_at, "2099-01-01"),
+        (read_every, "11 years"),
+        (read_every, "5000 days"),
+    ):
+        with pytest.raises(when.TooFar) as refused:
+            read(text, NOW)
+        furthest = str(refused.value).partition(" The furthest is ")[2]
+        assert furthest == ("/at 2036-12-02." if read is read_at else "/every 10 years.")
+        read(furthest.rstrip(".").partition(" ")[2], NOW)
+
+
+def test_what_other_crons_have_is_said_in_words() -> None:
+    for line in ("0 9 L * *", "0 9 * * 5L", "0 9 * * 1#2", "0 9 15W * *", "0 9 ? * 1"):
+        with pytest.raises(cron.BadCron, match="is of other crons; say it in words: /every last day of the month at 9"):
+            read_every(line, NOW)
+    with pytest.raises(cron.BadCron, match="it has 6 fields, not five, as seconds and years have none"):
+        read_every("0 0 9 * * *", NOW)
+    with pytest.raises(cron.NeverComes, match="no month has more than 31 days"):
+        read_every("month on the 32nd", NOW)
 
 
 def test_why_30_february_never_comes_is_said() -> None:
@@ -265,6 +312,7 @@ def test_why_30_february_never_comes_is_said() -> None:
         ('"0 9 * * 1-5" /status', True, Line("0 9 * * 1-5", What.COMMAND, "/status")),
         ("\u201c0 9 * * 1-5\u201d /status", True, Line("0 9 * * 1-5", What.COMMAND, "/status")),
         ("0 9 * * 1-5 /status", True, Line("0 9 * * 1-5", What.COMMAND, "/status")),
+        ("18:00 universal truths", False, Line("18:00", What.ASK, "universal truths")),
         ("*/5 * * * * what is up?", True, Line("*/5 * * * *", What.ASK, "what is up?")),
         ("'day at 9' tell me a joke", True, Line("every day at 9", What.ASK, "tell me a joke")),
         ("2 hours: /status", True, Line("every 2 hours", What.COMMAND, "/status")),
@@ -280,7 +328,6 @@ def test_why_30_february_never_comes_is_said() -> None:
         ('day at 9 "morning pages"', True, Line("every day at 9", What.REMINDER, "morning pages")),
         ('friday "17:00 call"', False, Line("friday", What.REMINDER, "17:00 call")),
         ("tomorrow \u201cevening\u201d", False, Line("tomorrow", What.REMINDER, "evening")),
-        ('noon " "', False, Line("noon", What.ASK, '" "')),
         ("tomorrow at nine /pay x", False, Line("tomorrow at nine", What.COMMAND, "/pay x")),
         ("at nine in the morning sing", False, Line("at nine in the morning", What.ASK, "sing")),
         ("tomorrow at 9 /status", True, Line("tomorrow at 9", What.COMMAND, "/status")),
@@ -295,6 +342,10 @@ def test_where_the_time_ends_and_what_is_to_be_done_begins(text: str, every: boo
     [
         ("banana /status", True, when.UnreadTime), ("banana " * 30, False, when.UnreadTime), ("day at 9", True, when.NothingToRun),
         ("'day at 9'", True, when.NothingToRun), ("tomorrow", False, when.NothingToRun), ("day at 25:00 /x", True, when.BadTail),
+        ('noon " "', False, when.NothingToRun), ('noon ""', False, when.NothingToRun), ('noon "', False, when.NothingToRun),
+        ("5 minutes ago sing", False, amiss.IsOver), ("noon yesterday sing", False, amiss.IsOver),
+        ("18:00 UTC sing", False, amiss.ZoneApart), ("18:00 Europe/Atlantis sing", False, amiss.ZoneApart),
+        ("day at 9 in America/New_York /status", True, amiss.ZoneApart), ("day at 9 zone=Mars sing", True, amiss.ZoneApart),
         ('tomorrow "send the report', False, when.HalfQuoted), ("day at 9 'night", True, when.HalfQuoted),
     ],
 )  # fmt: skip
