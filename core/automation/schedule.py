@@ -21,7 +21,7 @@ SHORTEST_MS = MINUTE_MS
 """Between two runs of a schedule, at least."""
 YEARS = 10
 """How far ahead a schedule may reach."""
-LATE_MS = 2 * MINUTE_MS
+LATE_MS = 15_000
 """From when on a run is said to be late: a busy hub is, a little."""
 MISSED_MS = DAY_MS
 """What the hub could not do for so long is not made up for: it is told as missed."""

@@ -205,6 +205,20 @@ async def test_what_comes_once_is_made_up_for_within_a_day_and_said_to_be_late(t
         assert bot.rows(RUNS) == [(1, 10, "done"), (2, 10, "done")]
 
 
+@pytest.mark.parametrize(
+    ("late", "said"),
+    first(1, [(90, ", 90 s late: it was due Sun 15 Jun 2025 15:16"), (16, ", 16 s late: it was due Sun 15 Jun 2025 15:16"), (15, "")]),
+)
+async def test_what_came_due_while_a_hub_was_off_for_a_moment_is_said_to_be_late_too(
+    tmp_path: Path, late: int, said: str
+) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 10 minutes remind me to eat")
+    async with hub(tmp_path, clock=FakeClock(EPOCH + (10 * MINUTE + late) * 1000)) as bot:
+        await passed(bot, 0)
+        assert told(bot) == [f"Reminder: eat\n\nS-1{said}"]
+
+
 async def test_what_is_later_than_a_day_is_told_as_missed_and_not_run(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/at in 10 minutes /task write a letter")
