@@ -122,7 +122,7 @@ class Repositories:
         async with self._turn:
             await asyncio.to_thread(self._sweep)
             if again and await asyncio.to_thread(_is_clone, place, str(target)):
-                return name
+                return place.name
             await asyncio.to_thread(_refuse_there, place)
             try:
                 await self._fetched(target, passing)
