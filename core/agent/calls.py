@@ -136,15 +136,15 @@ def _nested(text: str) -> bool:
     return False
 
 
-def _too_deep(value: object) -> bool:
+def _too_deep(value: Mapping[str, Json]) -> bool:
     """The same of what a model server has read already."""
     level: list[object] = [value]
     for _ in range(MAX_DEPTH):
         level = [
             inner
             for one in level
-            if isinstance(one, (dict, list))
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for inner in (one.values() if isinstance(one, dict) else cast("list[object]", one))
+            if isinstance(inner, (dict, list))
         ]
     return bool(level)
 

@@ -184,6 +184,18 @@ async def test_the_same_request_acts_once_and_another_under_its_name_not_at_all(
         assert await call(bot, "post_task", token, **order) == first, "after a restart too"
 
 
+async def test_no_more_calls_are_waited_for_than_so_many_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.mcp_desk.MAX_WAITING", 1)
+    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+        token = await mint(bot)
+        for _ in range(2):
+            assert (await call(bot, "post_task", token, description="write a poem"))["data"]["ok"]
+        both = [refused(bot, "post_task", token, description="write a poem") for _ in range(2)]
+        assert sorted(await asyncio.gather(*both)) == ["done", "too_many_calls"]
+
+
 @pytest.mark.long
 async def test_what_was_received_before_a_crash_is_done_once_and_answered_to_whoever_asks_again(tmp_path: Path) -> None:
     order = {"description": "write a poem", "request_id": "one"}

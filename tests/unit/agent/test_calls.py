@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -58,6 +59,7 @@ def test_an_answer_that_is_nothing_but_a_call_is_one(text: str) -> None:
         "[1, 2, 3]",
         "```json\nno json\n```",
         "{" * (LONGEST + 1),
+        '{"name": "date", "arguments": {"a": "' + "x" * LONGEST + '"}}',
         "[" * 30_000 + "]" * 30_000,
         "[" + "(" * 999 + "]",
         "<tool>" + " \n" * 20_000 + "x",
@@ -140,6 +142,16 @@ def test_what_is_nested_too_deep_is_no_call_and_costs_nothing() -> None:
     for wrong in (deep, json.dumps(deep), '{"a":' * 10_000):
         with pytest.raises(BadCall, match="nested too deep"):
             arguments_of(ToolCall("date", wrong))
+
+
+def test_what_is_nested_as_deep_as_may_be_is_read_and_what_is_only_long_too() -> None:
+    for depth, fine in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False)):
+        text = '{"a":' * depth + "1" + "}" * depth
+        for said in (text, json.loads(text)):
+            with nullcontext() if fine else pytest.raises(BadCall, match="nested too deep"):
+                assert json.dumps(arguments_of(ToolCall("date", said)), separators=(",", ":")) == text
+    many = [{"name": "date", "arguments": {}}] * (MAX_DEPTH + 1)
+    assert len(calls_in(json.dumps(many), KNOWN)) == len(many)
 
 
 def test_a_long_text_is_not_mended() -> None:

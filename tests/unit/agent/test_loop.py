@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import pytest
 from adapters.clockwork import running
 from core.agent import loop
 from core.agent.agent import STOPPED, Assistant
-from core.agent.loop import MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
+from core.agent.loop import MAX_ASKED, MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
 from core.agent.model import Bounds
 from core.agent.prompt import shown, tokens, window
 from core.agent.session import Called, Step, Turn
@@ -198,21 +199,70 @@ async def test_what_was_done_since_fits_the_models_own_window(
     assert tokens(results(server)[0]) < 1024 // 2
 
 
-async def test_more_calls_at_once_than_are_made(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_more_calls_at_once_than_are_made(
+    store: Database, model: OllamaModel, server: OllamaServer, as_text: bool
+) -> None:
     tool = Made("read_file", _text, takes=("path",))
-    server.says(*(Calls("read_file", {"path": f"{number}.md"}) for number in range(MAX_CALLS + 3)))
+    calls = [Calls("read_file", {"path": f"{number}.md"}) for number in range(MAX_CALLS + 3)]
+    written = json.dumps([{"name": call.name, "arguments": call.arguments} for call in calls])
+    server.says(*([written] if as_text else calls))
     server.says("Read.")
-    await ask(agent(store, model, tool), "Read all")
-    assert len(tool.called) == MAX_CALLS
+    said: list[str] = []
+    await ask(agent(store, model, tool), "Read all", said=said)
+    assert [use.key for use in tool.uses] == [f"k1/0.{number}" for number in range(MAX_CALLS)]
+    assert not any("{" in one for one in said), "a call is no answer"
 
 
-async def test_who_breaks_calls_thrice_only_speaks(store: Database, model: OllamaModel, server: OllamaServer) -> None:
+@pytest.mark.parametrize("repeats", [False, True])
+async def test_who_breaks_calls_or_repeats_them_thrice_only_speaks(
+    store: Database, model: OllamaModel, server: OllamaServer, repeats: bool
+) -> None:
+    known = Calls("read_file", {"path": "a.md"})
+    server.says(known)
     for number in range(3):
-        server.says(Calls(f"pay{number}", {}))
-    server.says(Calls("read_file", {"path": "a.md"}), "Then not.")
+        server.says(known if repeats else Calls(f"pay{number}", {}))
+    server.says(Calls("read_file", {"path": "b.md"}), "Then not.")
     tool = Made("read_file", _text, takes=("path",))
     assert (await ask(agent(store, model, tool), "Pay")).text == "Then not."
-    assert tool.called == []
+    assert tool.called == [{"path": "a.md"}]
+
+
+async def test_of_a_tool_that_there_is_not_a_short_plain_name_is_kept(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    server.says(Calls("<|im_start|>" + "x" * 999, {}))
+    server.says("No.")
+    answer = await ask(agent(store, model, Made("calculate", _nothing)), "Do")
+    assert answer.called == (f" {'x' * 59}: failed",)
+
+
+async def test_on_behalf_of_nobody_nothing_is_offered(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    server.says(Calls("calculate", {}), "Nothing.")
+    tool = Made("calculate", _nothing)
+    assert (await agent(store, model, tool).turn(HERE, "Do", "k1", lambda _: None)).text == "Nothing."
+    assert (server.last.get("tools") or [], tool.called) == ([], [])
+
+
+async def test_what_was_asked_before_a_crash_counts(model: OllamaModel, server: OllamaServer) -> None:
+    async def keep(number: int, step: Step) -> None:
+        assert number == 1
+
+    class Asker:
+        async def ask(self, *_: object) -> tuple[int, str]:
+            return 9, "A-9"
+
+    server.says(Calls("write_file", {"path": "a.md"}))
+    server.says("Enough.")
+    before = [Called("write_file", {"path": str(number)}, "asked", asked=number) for number in range(MAX_ASKED)]
+    tool, turned = Made("write_file", _text, Effect.ASK, takes=("path",)), Turned(steps=[Step("", tuple(before))])
+    scene = Scene(lambda _: "", (), "Write", [tool], Use(Caller(HERE, Role.MEMBER), HERE, "k"), Asker())
+    await Loop(model, Bounds()).run(scene, turned, None, lambda _: None, keep)
+    assert [call.result for call in turned.steps[1].calls] == [
+        "Refused: enough waits for the person already. End your answer."
+    ]
 
 
 async def test_without_anybody_to_ask_it_is_refused(store: Database, model: OllamaModel, server: OllamaServer) -> None:
