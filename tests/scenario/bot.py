@@ -22,6 +22,7 @@ from adapters.sqlite.offline import look
 from bot.app import build
 from bot.parts.looks import DATABASE
 from config.settings import PREFIX, Auction, Http, Ollama, Settings, WalletGroup
+from core.chat import Role
 from core.money import to_msat
 from core.swarm.persona import Persona
 from core.swarm.ports import Decline, Delivery, Offer
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.console.link import Frame
-    from adapters.sqlite.unit_of_work import UnitOfWork
     from bot.app import App
     from core.swarm.ports import Agent
     from core.swarm.task import Task
@@ -289,13 +289,10 @@ async def _served(app: App, *, attach: bool) -> AsyncIterator[QueueLink]:
             near.close()
 
 
-async def let_in(bot: Bot, actor: str, role: str) -> None:
-    """Somebody whom the hub knows, as after /pair."""
-
-    def work(tx: UnitOfWork) -> None:
-        tx._connection.execute("INSERT INTO actor (id, role, since) VALUES (?, ?, 0)", (actor, role))
-
-    await bot.app.store.write(work)
+async def let_in(bot: Bot, actor: str, role: str = Role.MEMBER, name: str = "") -> None:
+    """Somebody has this role from now on, as after /pair."""
+    await bot.app.store.write(lambda tx: tx.tokens.give(actor, Role(role), name, tx.now))
+    await bot.app.hub.identities.refresh()
 
 
 @contextmanager

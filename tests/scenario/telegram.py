@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from config.settings import Telegram
-from core.chat import Role
-from tests.scenario.bot import NOBODY, hub, rows, settings
+from tests.scenario.bot import NOBODY, hub, let_in, rows, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -80,8 +79,7 @@ async def on_telegram(
     found = how.pop("found", None) or telegram_settings(folder, server, ollama=ollama, token=token, chats=chats)
     found = found.model_copy(update={"matrix": matrix or found.matrix})
     async with hub(folder, found=found, **how) as bot:
-        await bot.app.store.write(lambda tx: tx.tokens.give(f"telegram:{ANN}", Role.MEMBER, "Ann", tx.now))
-        await bot.app.hub.identities.refresh()
+        await let_in(bot, f"telegram:{ANN}", name="Ann")
         yield Telegrams(server, bot, ann, bob, olga, group)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.registry import registry
-from core.chat import Inbound, Role
+from core.chat import Inbound
 from tests.depth import first
 from tests.scenario.bot import OWNER, balances, hub, let_in, prove
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from tests.scenario.bot import Bot
 
-OPEN_TO_ALL = {"start", "help", "whoami", "why"}
 OTHERS = {"award": "T-1 quill", "cancel": "T-1", "accept": "T-2", "reject": "T-2 bad", "retry": "T-3"}
 LINES = {
     "task": "write a poem", "tasks": "", "show": "T-1", "bids": "T-1", "bid": "T-1 5", "deliver": "T-2 mine",
@@ -285,9 +284,7 @@ async def test_as_nobody_is_refused(tmp_path: Path, name: str) -> None:
 async def test_who_is_sent_away_by_a_name_that_is_not_one_persons_is_said(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         for number, name in ((7, "Ann"), (8, "ann"), (9, "Bob Lee")):
-            actor = f"telegram:{number}"
-            await bot.app.store.write(lambda tx, a=actor, n=name: tx.tokens.give(a, Role.MEMBER, n, tx.now))  # type: ignore[misc]
-        await bot.app.hub.identities.refresh()
+            await let_in(bot, f"telegram:{number}", name=name)
         nobody, shared = await bot.say("/unpair nobody"), await bot.say("/unpair ANN")
         assert nobody["text"].startswith("Nobody here goes by the name 'nobody'. Write their actor id")
         assert shared["text"] == "2 people go by the name 'ANN'. Write an actor id: telegram:7 or telegram:8."

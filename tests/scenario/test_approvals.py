@@ -16,7 +16,7 @@ from bot.parts.looks import DATABASE
 from core.approval import State
 from core.chat import Role
 from core.errors import Unavailable
-from tests.scenario.bot import OWNER, hub
+from tests.scenario.bot import OWNER, hub, let_in
 from tests.scenario.held_store import HeldDatabase, held
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ async def asked(
 ) -> AsyncIterator[Bot]:
     """A hub that has put something to the console's owner and to Ann."""
     async with hub(folder, **how) as bot:
-        await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.MEMBER, "Ann", tx.now))
-        await bot.app.hub.identities.refresh()
+        await let_in(bot, ANN, name="Ann")
         bot.app.hub.approvals.carries("try", hand)
         await bot.app.hub.approvals.ask(
             "try", "water the plants", "Shall I water the plants?", asked_by=ANN, where=ANN, approvers=approvers, seconds=600,

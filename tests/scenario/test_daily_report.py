@@ -14,7 +14,7 @@ from core.chat import Role
 from core.wallet.lightning import NodeDown
 from core.wallet.limits import DAY, HOUR
 from tests.fakes import FakeClock
-from tests.scenario.bot import balances, settings
+from tests.scenario.bot import balances, let_in, settings
 from tests.scenario.test_payments import paying
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ async def settle_down(bot: Bot) -> None:
 async def test_the_money_of_a_day_is_told_at_eight_once_over_a_restart(tmp_path: Path) -> None:
     clock, found = FakeClock(), berlin(tmp_path)
     async with paying(tmp_path, clock, found=found) as (bot, node):
-        await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.OWNER, "Ann", tx.now))
-        await bot.app.hub.identities.refresh()
+        await let_in(bot, ANN, Role.OWNER, "Ann")
         await bot.say(f"/pay {await node.outside_asks(300_000, 'a book', fee=1_000)}")
         asked = await bot.data("/invoice 500")
         await node.outside_pays(asked["bolt11"])

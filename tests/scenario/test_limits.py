@@ -30,7 +30,7 @@ from core.wallet.limits import DAY, HOUR, Frozen, OverLimit
 from core.wallet.limits import Path as Route
 from tests.cashier import FakeCashier
 from tests.fakes import FakeClock
-from tests.scenario.bot import OWNER, Hands, balances, hub, prove, settings
+from tests.scenario.bot import OWNER, Hands, balances, hub, let_in, prove, settings
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.shortcuts import Phone, listening, mint, phone_and_hub
 from tests.scenario.strangers import Stranger
@@ -372,7 +372,7 @@ async def carried_late(way: Way, key: str) -> None:
         ("demote", "Whoever agreed may not agree to so much any more"),
     ):  # fmt: skip
         await way.bot.say("/limits approve 10")
-        await give(way.bot, Role.OWNER if way.boss else Role.PAYER)
+        await let_in(way.bot, ANN, Role.OWNER if way.boss else Role.PAYER)
         asked = await way.bot.data(await way.line(60, f"{key}/{name}"))
         before = balances(way.bot.app.settings)
         await agree(way.bot, parse_approval(asked["approval"]))
@@ -397,13 +397,7 @@ async def hinder(way: Way, how: str) -> None:
         case "lower":
             await limit(way, "payment", 5)
         case _:
-            await give(way.bot, Role.MEMBER)
-
-
-async def give(bot: Bot, role: Role) -> None:
-    """Ann's role is this from now on."""
-    await bot.app.store.write(lambda tx: tx.tokens.give(ANN, role, "Ann", tx.now))
-    await bot.app.hub.identities.refresh()
+            await let_in(way.bot, ANN, Role.MEMBER)
 
 
 async def agree(bot: Bot, number: int) -> None:
@@ -482,7 +476,7 @@ async def world(folder: Path) -> AsyncIterator[tuple[Bot, World]]:
                 reason="to begin with",
             )
             await bot.app.store.write(lambda tx, one=entry: tx.ledger.append(one))  # type: ignore[misc]
-        await give(bot, Role.MEMBER)
+        await let_in(bot, ANN, Role.MEMBER)
         await bot.say(f"/limits {ANN} 50k")
         yield bot, World(node, phone, stranger, shop)
 
@@ -583,8 +577,7 @@ async def test_a_freeze_stops_what_begins_and_nothing_that_was_awarded(tmp_path:
 
 async def test_a_freeze_overtakes_a_busy_conversation_and_every_owner_is_told(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.OWNER, "Ann", tx.now))
-        await bot.app.hub.identities.refresh()
+        await let_in(bot, ANN, Role.OWNER, "Ann")
         await bot.post("what is up?")
         await bot.post("/freeze", id="the freeze")
         await bot.until(kind="reply", frozen=True)
@@ -640,7 +633,7 @@ async def test_limits_are_set_seen_and_taken_off(tmp_path: Path) -> None:
         await bot.say("/limits agent:quill 100")
         await bot.say("/task write a poem")
         await bot.settled("T-1")
-        await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.MEMBER, "Ann", tx.now))
+        await let_in(bot, ANN, name="Ann")
         await bot.app.hub.wallet.transfer(await bot.app.hub.identities.caller(OWNER, private=True), ANN, 60_000, "k")
         shown = await bot.say("/limits")
         assert "day          100 of 2,000 sats spent in the last 24 hours (task 40, transfer 60)" in shown["text"]
@@ -671,8 +664,7 @@ async def test_limits_are_set_seen_and_taken_off(tmp_path: Path) -> None:
 
 async def test_the_payee_is_told_at_home(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.MEMBER, "Ann", tx.now))
-        await bot.app.hub.identities.refresh()
+        await let_in(bot, ANN, name="Ann")
         await bot.app.hub.wallet.transfer(await bot.app.hub.identities.caller(OWNER, private=True), ANN, 1000, "k")
         told = "SELECT body ->> 'text' FROM outgoing WHERE conversation = ?"
         assert (await bot.see(lambda: bot.rows(told, ANN))) == [

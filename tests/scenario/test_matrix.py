@@ -11,9 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Matrix
-from core.chat import Role
 from tests.matrix_server import BOT, PASSWORD, MatrixServer
-from tests.scenario.bot import Hands, hub, settings
+from tests.scenario.bot import Hands, hub, let_in, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -183,8 +182,7 @@ async def test_a_person_without_a_room_with_the_bot_is_told_in_a_new_one(tmp_pat
     server.meet(BOB)
     async with on_matrix(tmp_path, server) as talk:
         await talk.up()
-        await talk.bot.app.store.write(lambda tx: tx.tokens.give(f"matrix:{BOB}", Role.MEMBER, "Bob", tx.now))
-        await talk.bot.app.hub.identities.refresh()
+        await let_in(talk.bot, f"matrix:{BOB}", name="Bob")
         await talk.bot.say(f"/task paint the shed to=matrix:{BOB}")
         server.say(talk.group, BOB, "!bid 1 50")
         await talk.told(talk.group, "is yours for 50 sats")

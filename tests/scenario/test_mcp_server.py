@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.mcp_tools import OFFERS, offer
-from core.chat import Inbound, Role
+from core.chat import Inbound
 from core.errors import HubError
 from core.swarm.ports import Decline
 from tests.kill.story import Parrot
-from tests.scenario.bot import OWNER, Hands, hub, settings
+from tests.scenario.bot import OWNER, Hands, hub, let_in, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,11 +46,6 @@ async def refused(bot: Bot, tool: str, token: str | None = None, **arguments: An
         return error.code
 
 
-async def let_in(bot: Bot, actor: str = ANN) -> None:
-    await bot.app.store.write(lambda tx: tx.tokens.give(actor, Role.MEMBER, "Ann", tx.now))
-    await bot.app.hub.identities.refresh()
-
-
 async def test_a_client_posts_a_task_and_reads_of_it_and_the_result_comes_home(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         token = await mint(bot, task_limit=50)
@@ -74,7 +69,7 @@ async def test_a_client_posts_a_task_and_reads_of_it_and_the_result_comes_home(t
 async def test_without_a_token_no_text_and_no_person_is_shown_and_nothing_is_done(tmp_path: Path) -> None:
     hands = Hands(asks={"echo": Decline("it has no canary")}, does={"quill": asyncio.Event()})
     async with hub(tmp_path, hands=hands) as bot:
-        await let_in(bot)
+        await let_in(bot, ANN, name="Ann")
         await bot.say(f"/task whisper canary to={ANN} max=100")
         await bot.app.hub.coordinator.bid(
             await bot.app.hub.identities.caller(ANN, private=True), 1, 60, eta=None, note="canary too", key="a bid"
@@ -106,7 +101,7 @@ async def test_without_a_token_no_text_and_no_person_is_shown_and_nothing_is_don
 
 async def test_bids_that_wait_for_their_requester_are_theirs_alone(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        await let_in(bot)
+        await let_in(bot, ANN, name="Ann")
         await bot.say("/task write a poem pick=ask")
         await bot.until(kind="more", status="bidding")
         for client, person, bidders in (("laptop", OWNER, {"echo", "quill"}), ("desktop", ANN, set())):
@@ -217,7 +212,7 @@ async def test_what_was_received_before_a_crash_is_done_once_and_answered_to_who
 
 async def test_a_token_opens_only_what_it_is_for_and_nothing_once_it_has_ended(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        await let_in(bot)
+        await let_in(bot, ANN, name="Ann")
         token = await mint(bot, person=ANN)
         reads = (await bot.app.console.admin["token.mint"]({"token_kind": "read", "name": "reader"}))["text"]
         for wrong in ("timmy_mcp_wrong", reads, token[:-1]):

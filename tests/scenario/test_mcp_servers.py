@@ -16,10 +16,9 @@ from bot.mcp_servers import KIND, Agreeing, Said
 from config.log import mask
 from config.settings import McpGroup
 from core.agent.tool import Effect, Use
-from core.chat import Role
 from tests.depth import first
 from tests.ollama_server import Calls, OllamaServer
-from tests.scenario.bot import OWNER, hub, settings
+from tests.scenario.bot import OWNER, hub, let_in, settings
 from tests.toolbox import Box, Made
 from tests.unit.mcp.test_server import see
 
@@ -138,8 +137,7 @@ async def test_a_tool_that_its_owner_says_reads_is_called_at_once_and_the_turn_h
 async def test_only_the_owner_has_them_unless_it_is_said_otherwise(tmp_path: Path) -> None:
     for members, count in ((False, 0), (True, 2)):
         async with with_server(tmp_path, members=members) as bot:
-            await bot.app.store.write(lambda tx: tx.tokens.give(ANN, Role.MEMBER, "Ann", tx.now))
-            await bot.app.hub.identities.refresh()
+            await let_in(bot, ANN, name="Ann")
             caller = await bot.app.hub.identities.caller(ANN, private=True)
             tools, _ = bot.app.hub.assistant().tools(Use(caller, ANN, "k"))
             assert len([tool for tool in tools if tool.spec.name.startswith("peer__")]) == count

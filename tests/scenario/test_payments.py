@@ -18,7 +18,6 @@ from adapters.lightning.bolt11 import decode
 from adapters.lightning.simulated import SimulatedNode
 from adapters.lightning.simulated_file import Fails
 from config.settings import Serve
-from core.chat import Role
 from core.wallet.ledger import EXTERNAL, transfer
 from core.wallet.lightning import NodeDown, NodeRefused
 from tests.fakes import FakeClock, FakeIds
@@ -104,8 +103,7 @@ async def test_a_node_that_is_behind_the_chain_is_shown(tmp_path: Path) -> None:
 
 async def test_what_nobody_asked_for_is_told_and_given_by_an_owner_to_whom_it_belongs(tmp_path: Path) -> None:
     async with paying(tmp_path) as (bot, node):
-        await bot.app.store.write(lambda tx: tx.tokens.give("telegram:7", Role.MEMBER, "Ann", tx.now))
-        await bot.app.hub.identities.refresh()
+        await let_in(bot, "telegram:7", name="Ann")
         foreign = await node.create_invoice(70_000, "of another user of the node", 600)
         await node.outside_pays(foreign.bolt11)
         told = await bot.until(kind="more", sats=70)

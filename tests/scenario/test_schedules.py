@@ -53,11 +53,6 @@ async def passed(bot: Bot, seconds: float) -> None:
     await bot.barrier()
 
 
-async def becomes(bot: Bot, actor: str, role: Role) -> None:
-    """Somebody whom the hub knows has another role."""
-    await bot.app.store.write(lambda tx: tx.tokens.give(actor, role, "", tx.now))
-
-
 def paused(name: str, why: str) -> str:
     """What is told of a schedule that may not go on."""
     return f"{name} is paused: {why}\n/schedules resume={name} lets it go on, /unschedule {name} ends it."
@@ -365,12 +360,12 @@ async def test_in_a_group_operators_plan_and_members_see_and_end_their_own(tmp_p
             ("S-1", "/agents"), ("S-2", None),
         ]  # fmt: skip
         assert "my own" not in everything["text"]
-        await becomes(bot, "console:olga", Role.MEMBER)
+        await let_in(bot, "console:olga", Role.MEMBER)
         await passed(bot, HOUR)
         set_aside, reminder = sorted(told(bot), reverse=True)
         assert reminder.startswith("Reminder: my own")
         assert set_aside.startswith("S-1 is paused: members may not. Ask the hub's owner.")
-        await becomes(bot, "console:olga", Role.OPERATOR)
+        await let_in(bot, "console:olga", Role.OPERATOR)
         assert (await said_by(bot, "console:olga", "/unschedule S-1", **here))["data"]["ok"]
         assert (await bot.data("/unschedule S-2"))["ok"]
 

@@ -14,12 +14,11 @@ import segno
 from bot.registry import registry
 from config.settings import Http
 from core.access import NotAllowed
-from core.chat import Role
 from core.tokens import NoSuchToken
 from core.voice.intent import understand
 from tests.depth import first
 from tests.ollama_server import OllamaServer
-from tests.scenario.bot import OWNER, Hands, balances, hub
+from tests.scenario.bot import OWNER, Hands, balances, hub, let_in
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.shortcuts import Phone, listening, meanwhile, mint, phone_and_hub, waiting
 from tests.speech import Ears
@@ -36,11 +35,6 @@ ROUTES = [
     ("POST", "chat"), ("POST", "task"), ("POST", "audio"), ("GET", "status"), ("GET", "swarm"), ("GET", "result/x"),
 ]  # fmt: skip
 IN_CHAT = "I sent the answer to your chat."
-
-
-async def let_in(bot: Bot, actor: str = ANN, role: Role = Role.MEMBER) -> None:
-    await bot.app.store.write(lambda tx: tx.tokens.give(actor, role, "Ann", tx.now))
-    await bot.app.hub.identities.refresh()
 
 
 def told_at(bot: Bot, home: str) -> list[str]:
@@ -90,7 +84,7 @@ EXPECTED = {
 
 async def test_what_may_be_expected_to_fail_is_said_aloud(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
-        await let_in(bot)
+        await let_in(bot, ANN)
         phone.token = await mint(bot.app, "anns", ANN)
         for said, words in EXPECTED.items():
             answer = await phone.chat(said)
@@ -158,7 +152,7 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
     assert set(binding) == set(ARGUMENTS), "a new command says here how a voice could misuse it"
     async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):
-        await let_in(bot)
+        await let_in(bot, ANN)
         await bot.say("/task write a poem")
         await bot.hands.at_work("T-1", "quill")
         kept = {name: rows for name, rows in bot.tables().items() if name not in ASKING}
@@ -253,7 +247,7 @@ async def test_where_shortcuts_are_off_there_is_nothing(tmp_path: Path) -> None:
 
 async def test_only_the_live_token_of_a_device_whose_person_is_known_opens_anything(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
-        await let_in(bot)
+        await let_in(bot, ANN)
         tokens = {"": 401, "timmy_shortcut_wrong": 401}
         for kind in ("owner", "read", "worker"):
             tokens[(await bot.app.console.admin["token.mint"]({"token_kind": kind, "name": "x"}))["text"]] = 403
@@ -283,7 +277,7 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
         OllamaServer.running("slow:latest") as model,
         phone_and_hub(tmp_path, ollama=model.url, personas=()) as (phone, bot),
     ):
-        await let_in(bot)
+        await let_in(bot, ANN)
         phone.token = await mint(bot.app, "anns", ANN)
         job, asking = "", None
         if late:
@@ -308,7 +302,7 @@ async def test_the_end_of_a_token_or_a_person_ends_what_is_under_way(tmp_path: P
 async def test_a_person_sees_and_ends_the_devices_of_every_identity_of_theirs_and_nobody_elses(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
         identities = bot.app.hub.identities
-        await let_in(bot)
+        await let_in(bot, ANN)
         await bot.app.store.write(lambda tx: tx.links.link("telegram:12", ANN, "Ann", tx.now))
         await identities.refresh()
         lost = await mint(bot.app, "anns", "telegram:12")
@@ -324,11 +318,11 @@ async def test_a_person_sees_and_ends_the_devices_of_every_identity_of_theirs_an
 
 async def test_who_is_let_out_and_in_again_has_no_device_from_before(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
-        await let_in(bot)
+        await let_in(bot, ANN)
         tokens = [await mint(bot.app, name, ANN) for name in ("anns", "watch")]
         told = (await bot.say(f"/unpair {ANN}"))["text"]
         assert told == f"{ANN} has no role here any more\nTheir devices open nothing any more: anns, watch"
-        await let_in(bot)
+        await let_in(bot, ANN)
         for token in tokens:
             status, _ = await Phone(token).at(phone.base).request("GET", "/shortcuts/status")
             assert status == 401

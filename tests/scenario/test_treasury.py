@@ -16,27 +16,21 @@ from core.treasury.treasury import Way
 from core.wallet.invoices import SALES, Invoice
 from core.wallet.ledger import TREASURY, KeyConflict, not_enough
 from tests.kill.story import Parrot
-from tests.scenario.bot import OWNER, balances, hub, prove
+from tests.scenario.bot import OWNER, balances, hub, let_in, prove
 from tests.scenario.test_l402_gate import done, selling
 from tests.scenario.test_payments import paying, seller
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.scenario.bot import Bot
 
 ANN = "telegram:7"
 TOLD = "SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id"
 
 
-async def let_in(bot: Bot, role: Role) -> None:
-    await bot.app.store.write(lambda tx: tx.tokens.give(ANN, role, "Ann", tx.now))
-    await bot.app.hub.identities.refresh()
-
-
 async def test_sats_are_moved_in_and_out_and_shown_with_what_was_earned(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        await let_in(bot, Role.OWNER)
+        await let_in(bot, ANN, Role.OWNER)
         assert (await bot.say("/treasury in 500", id="once"))["text"] == "Moved 500 simulated sats into the treasury"
         await bot.post("/treasury in 500", id="once")  # the very same message again
         owner = await bot.app.hub.identities.caller(OWNER, private=True)
@@ -81,7 +75,7 @@ async def test_sats_are_moved_in_and_out_and_shown_with_what_was_earned(tmp_path
 
 async def test_above_the_limit_an_owner_taps_and_no_payer_does(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
-        await let_in(bot, Role.PAYER)
+        await let_in(bot, ANN, Role.PAYER)
         await bot.say(f"/limits {ANN} 50k")
         asked = await bot.say("/treasury in 2000")
         assert "Move 2,000 simulated sats into the treasury?" in asked["text"]
@@ -217,7 +211,7 @@ async def test_two_that_are_turned_away_at_once_are_told_as_one(tmp_path: Path) 
 async def test_the_treasury_pays_an_invoice_and_an_address_and_no_person(tmp_path: Path) -> None:
     fetcher = PageFetcher(Reach(loopback=True))
     async with paying(tmp_path, fetcher=fetcher) as (bot, node), seller(node, fee=1_000) as (url, _):
-        await let_in(bot, Role.PAYER)
+        await let_in(bot, ANN, Role.PAYER)
         await bot.say("/treasury in 900")
         paid = await bot.data(f"/pay {await node.outside_asks(300_000, fee=1_000)} from=treasury")
         assert (paid["state"], paid["fee_sats"]) == ("succeeded", 1)
