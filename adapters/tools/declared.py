@@ -39,7 +39,6 @@ _EMPTY: tuple[Json, ...] = (None, "", [], {})
 _ASIDE = frozenset({"encoding", "reason", "reasoning", "thought", "explanation", "purpose", "comment"})
 """What models add to a call, and whose loss changes nothing of it."""
 
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MOST_WRONG = 3
 _LONGEST_SAID = 200
 

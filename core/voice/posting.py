@@ -65,7 +65,6 @@ POST_THIS = Phrases(
 )
 THAT = bag("it that this so them him her me us")
 OPEN = bag("on to for with over about from of at by")
-THAT_OF = THAT | OPEN
 MODALS = bag("can could would should might may let have make must needs need has ought shall is will get gets")
 FEELS = bag("make may might")
 AWAY = OPEN | bag("over round around back some a an the")

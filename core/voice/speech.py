@@ -92,7 +92,6 @@ OFF_WORDS = bag(
 ON_WORDS = bag(
     "on enable activate aloud loud start back unmute restore resume spoken audible audibly vocal narrate hear",
 )
-BY_VOICE = bag("use answer reply respond speak voice want give prefer like love have need go switch via")
 LEVELS = bag(
     "quickly volume pitch tempo louder quieter softer slower faster deeper loudness slowly loudly quietly clearly",
     "softly accent slow fast loud soft whisper whispering shouting shout yelling yell mumbling",
