@@ -12,6 +12,7 @@ from core.swarm import task as life
 from core.swarm.auction import Bid, ranking, score
 from core.swarm.booking import take
 from core.swarm.crew import FIELD
+from core.swarm.nobody import nobody
 from core.swarm.ports import Answer, Decline, Offer
 from core.swarm.reputation import NEWCOMER, trust
 from core.swarm.task import Status, is_person
@@ -273,7 +274,9 @@ def close(
         tx,
         task,
         life.void(
-            task, why="; ".join(dict.fromkeys(over)) or _nobody(task, [*answers, *_late(tx, task, answers, terms)])
+            task,
+            why="; ".join(dict.fromkeys(over))
+            or nobody(task, [*answers, *_late(tx, task, answers, terms)], terms.roster),
         ),
         HUB,
     )
@@ -343,17 +346,3 @@ def sealed(task: Task) -> bool:
 def collects(task: Task) -> bool:
     """Whether a task's bids are being collected for its requester to pick one: agents may join in for as long as that lasts."""
     return task.status is Status.BIDDING and task.pick == "ask"
-
-
-def _nobody(task: Task, answers: Sequence[Answer]) -> str:
-    """Why nobody does it, where nobody who bid is still there; what went wrong before comes first."""
-    reasons: dict[str, list[str]] = {}
-    for answer in sorted(answers, key=lambda one: one.bid.agent):
-        reasons.setdefault(answer.bid.note if answer.refused else "bid, and went away", []).append(answer.bid.agent)
-    if task.why in reasons:  # all who looked at it met the same
-        reasons = {task.why: [*task.excluded[-1:], *reasons.pop(task.why)], **reasons}
-    said = "; ".join(f"{', '.join(agents)}: {why}" for why, agents in reasons.items())
-    if task.why is not None and task.why not in reasons:
-        return f"{task.why.rstrip('.')}. Nobody else here can do it{': ' if said else ''}{said}"
-    how = f" with {task.model}" if task.model else ""
-    return said or f"no agent here can do this{how} now (/agents says what each can do)"

@@ -10,7 +10,7 @@ from core.access import Action, authorize
 from core.errors import UserError
 from core.events import Event, Kind
 from core.swarm.crew import FIELD
-from core.swarm.persona import called_for, field_of
+from core.swarm.persona import called_for, field_fit, field_of
 from core.swarm.ports import Agent
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class Roster:
     def called_for(self, description: str) -> frozenset[str]:
         """The capabilities that a task's words call for."""
         return called_for(self.personas.values(), description)
+
+    def away(self, description: str) -> list[str]:
+        """The personas in whose field a task's words are, and of whom no agent is on the roster."""
+        here = {agent.persona.name for agent in self._agents.values()}
+        return [one.name for one in self.personas.values() if one.name not in here and field_fit(one, description)]
 
     def capacity(self, name: str) -> int:
         """How many tasks an agent takes at a time; 0 when it is not on the roster."""

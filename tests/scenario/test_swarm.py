@@ -403,7 +403,9 @@ async def test_a_task_for_an_agent_that_does_no_such_work_is_refused_and_names_w
 async def test_a_task_for_an_agent_that_does_no_such_work_is_posted_where_nobody_else_does(tmp_path: Path) -> None:
     async with hub(tmp_path, hands=Hands(asks={"echo": None, "quill": None})) as bot:
         await bot.say("/task outline welcome.md to=echo")
-        assert "no agent here can do this now" in (await bot.ends("T-1"))["text"]
+        told = (await bot.ends("T-1"))["text"]
+        assert "no agent here can do this now: echo does research, and its words are not of that" in told
+        assert "/task research: outline welcome.md to=echo" in told
 
 
 async def test_an_agent_dismissed_in_mid_task_stops_and_somebody_else_takes_it_up(tmp_path: Path) -> None:
