@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.skills.errors import FileThere
-from bot.tooling import MAX_WAITING
+from bot import tooling
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Role
@@ -154,9 +154,10 @@ async def test_nobody_is_asked_about_what_cannot_be_done(bot: Bot, server: Ollam
 
 
 async def test_whoever_is_asked_enough_is_told_what_waits_and_how_to_answer(
-    bot: Bot, server: OllamaServer, desk: Desk
+    bot: Bot, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(MAX_WAITING):
+    monkeypatch.setattr(tooling, "MAX_WAITING", 2)
+    for number in range(2):
         server.says(Calls("write_file", {"path": f"{number}.md", "text": "x"}))
         server.says("I asked you.")
         await bot.say("Write it")
@@ -164,17 +165,17 @@ async def test_whoever_is_asked_enough_is_told_what_waits_and_how_to_answer(
     server.says("Too many wait.")
     answer = await bot.say("And two more")
     assert answer["text"] == "Too many wait.\n\n(Called: write_file: refused)"
-    told = await bot.until(text="you are not asked while 5 of its calls wait for you:")
+    told = await bot.until(text="you are not asked while 2 of its calls wait for you:")
     assert told["text"].splitlines()[1] == "/approve A-1 or /deny A-1: The agent wants to write_file 0.md x"
-    assert told["data"]["waiting"] == ["A-1", "A-2", "A-3", "A-4", "A-5"]
+    assert told["data"]["waiting"] == ["A-1", "A-2"]
     await bot.barrier()
     assert not [frame for frame in bot.unread if "you are not asked" in frame.get("text", "")], "told once in a turn"
-    assert len(bot.rows("SELECT * FROM approval")) == MAX_WAITING
+    assert len(bot.rows("SELECT * FROM approval")) == 2
     async with bot.another() as other:
         server.says(Calls("write_file", {"path": "a.md", "text": "x"}))
         server.says("Still too many.")
         await other.say("Now?")
-        await other.until(text="/approve A-5 or /deny A-5: The agent wants to write_file 4.md x")
+        await other.until(text="/approve A-2 or /deny A-2: The agent wants to write_file 1.md x")
         await other.until(kind="end")
 
 

@@ -148,6 +148,7 @@ async def test_what_is_not_changed_is_left_as_it_is(
     assert not any(path.is_file() for path in bench.here.data.rglob("before/*/*/*")), "nothing is kept of it"
 
 
+@pytest.mark.long
 async def test_to_look_first_changes_nothing(bench: Bench, root: Path) -> None:
     there = sorted(os.walk(root))
     await bench.look("write_file", path="new/plan.md", content="one")

@@ -182,6 +182,7 @@ async def test_what_cannot_be_done_is_said_and_changes_nothing(
     assert everything(shop) == before
 
 
+@pytest.mark.long
 async def test_to_look_first_at_a_commit_and_a_branch_changes_nothing(
     bench: Bench, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
