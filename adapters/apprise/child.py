@@ -2,7 +2,7 @@
 
 It reads a line of JSON, `{"url", "title", "body"}`, from standard input, and answers with one on what was standard output:
 `"sent"`, and where it was not `"why"`, `"doubtful"` (it may have arrived) and `"known"` (whether Apprise knows what such a URL
-means). Nothing of the URL is in that. With no body it only looks at the URL.
+means). Nothing of the URL is in that. Before it sends it says so, in a line before this one. With no body it only looks at the URL.
 """
 
 from __future__ import annotations
@@ -13,15 +13,21 @@ import os
 import re
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONGEST = 4000
 """Characters of a notification at most; what is longer is read in the chat."""
 
-LONGEST_LIFE = 60
+LONGEST_LIFE = 120
 """Seconds, after which it ends in any case."""
 
-NICE = 2
+NICE = 10
+
+BEGINS = b"sending\n"
+"""What it says before it sends."""
 
 _STATUS = re.compile(r"error=([0-9]{3})\b")
 _NEVER_LEFT = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "SSLCertVerificationError")
@@ -46,14 +52,13 @@ def main() -> None:
     os.nice(NICE)
     signal.alarm(LONGEST_LIFE)
     asked = json.loads(sys.stdin.buffer.readline())
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library prints is no answer
-    answers.write(json.dumps(answer(**asked)).encode() + b"\n")
-    answers.flush()
+    answers.write(json.dumps(answer(**asked, begins=lambda: answers.write(BEGINS))).encode() + b"\n")
 
 
-def answer(url: str, title: str, body: str) -> dict[str, Any]:
-    """Send it, and say what came of it."""
+def answer(url: str, title: str, body: str, begins: Callable[[], object]) -> dict[str, Any]:
+    """Send it, and say what came of it; what was not begun before did not arrive."""
     import apprise  # noqa: PLC0415 - where one is sent
 
     heard = _Heard()
@@ -71,6 +76,7 @@ def answer(url: str, title: str, body: str) -> dict[str, Any]:
     if not service.title_maxlen:  # the title is put before the body then
         longest -= len(title) + 2
     text = body if len(body) <= longest else f"{body[: longest - 1]}…"
+    begins()
     if service.notify(body=text, title=title, body_format=apprise.NotifyFormat.TEXT):
         return {"sent": True}
     return {"sent": False, "known": True, **failure(heard.said)}

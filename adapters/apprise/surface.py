@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.apprise.child import BEGINS
 from core.chat import NotFetched, NotSent
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ NAME = "apprise"
 TITLE = "Timmy"
 AGAIN = "(this may be a duplicate) "
 SECONDS = 30.0
-"""How long a channel may take for a message."""
+"""How long a channel may take for a message, once Apprise begins to send it."""
+
+READY_SECONDS = 60.0
+"""How long Apprise may take to come up: that is the machine's matter, which may be a small one, or have much else to do."""
 
 FIRST_WAIT, LAST_WAIT = 2.0, 900.0
 """Seconds until a channel that fails is tried again, which double."""
@@ -91,24 +95,38 @@ class Channels:
         raise NotFetched(name=attachment.name, surface=NAME, why="it only sends")
 
 
-async def ask(url: str, body: str, *, seconds: float = SECONDS, program: Sequence[str] = _PROGRAM) -> dict[str, Any]:
-    """What came of a message, as `child` says; with an empty one whether Apprise knows what the URL means."""
+async def ask(
+    url: str, body: str, *, seconds: float = SECONDS, ready: float = READY_SECONDS, program: Sequence[str] = _PROGRAM
+) -> dict[str, Any]:
+    """What came of a message, as `child` says; with an empty one whether Apprise knows what the URL means.
+
+    The child has a group of its own, to be killed by, but no session: Linux shares a processor out by sessions first, so that it
+    would not go behind the hub, and beside a busy one was seen to get nothing at all.
+    """
     child = await asyncio.create_subprocess_exec(
         *program,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         cwd="/", env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": _IMPORTABLE},
-        start_new_session=True,
+        process_group=0,
     )  # fmt: skip
-    asked = json.dumps({"url": url, "title": TITLE, "body": body}).encode() + b"\n"
+    assert child.stdin is not None  # noqa: S101 - both are pipes, as asked for above
+    assert child.stdout is not None  # noqa: S101
+    begun = False
     try:
-        async with asyncio.timeout(seconds):
-            said, _ = await child.communicate(asked)
+        async with asyncio.timeout(ready) as patience:
+            child.stdin.write(json.dumps({"url": url, "title": TITLE, "body": body}).encode() + b"\n")
+            child.stdin.close()
+            said = await child.stdout.readline()
+            if begun := said == BEGINS:
+                patience.reschedule(asyncio.get_running_loop().time() + seconds)
+                said = await child.stdout.readline()
             found: dict[str, Any] = json.loads(said)
             return found
     except TimeoutError:
-        return _lost(f"it took longer than {seconds:g} s")
+        why = f"it took longer than {seconds:g} s" if begun else f"Apprise was not ready to send within {ready:g} s"
+        return _lost(why, doubtful=begun)
     except (OSError, ValueError):
-        return _lost("Apprise broke off")
+        return _lost("Apprise broke off", doubtful=begun)
     finally:
         if child.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
@@ -117,5 +135,5 @@ async def ask(url: str, body: str, *, seconds: float = SECONDS, program: Sequenc
         await child.wait()
 
 
-def _lost(why: str) -> dict[str, Any]:
-    return {"sent": False, "why": why, "doubtful": True, "known": True}
+def _lost(why: str, *, doubtful: bool) -> dict[str, Any]:
+    return {"sent": False, "why": why, "doubtful": doubtful, "known": True}
