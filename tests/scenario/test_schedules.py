@@ -202,7 +202,14 @@ async def test_what_comes_once_is_made_up_for_within_a_day_and_said_to_be_late(t
 
 @pytest.mark.parametrize(
     ("late", "said"),
-    first(1, [(90, ", 90 s late: it was due Sun 15 Jun 2025 15:16"), (16, ", 16 s late: it was due Sun 15 Jun 2025 15:16"), (15, "")]),
+    first(
+        1,
+        [
+            (90, ", 90 s late: it was due Sun 15 Jun 2025 15:16"),
+            (16, ", 16 s late: it was due Sun 15 Jun 2025 15:16"),
+            (15, ""),
+        ],
+    ),
 )
 async def test_what_came_due_while_a_hub_was_off_for_a_moment_is_said_to_be_late_too(
     tmp_path: Path, late: int, said: str
