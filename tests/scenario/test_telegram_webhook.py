@@ -92,7 +92,7 @@ async def test_what_telegram_sends_is_answered_and_the_same_again_does_nothing(
         server.say(talk.olga, OLGA, "/help task")
         await talk.deliver()
         await talk.told("post a task")
-        assert sum("owner" in one.text for one in server.messages(talk.olga)) == 1
+        assert sum(one.text == f"telegram:{OLGA}, owner" for one in server.messages(talk.olga)) == 1
         assert server.polls == 0
 
 
