@@ -183,8 +183,8 @@ class Notices:
         return now
 
     def _asleep(self, place: str, actor: str, notice: Notice, now: int) -> str | None:
-        """Whose quiet hours hold it up now; None if nobody's."""
-        if not self._hours or notice.topic in URGENT:
+        """Whose quiet hours hold it up now; None if nobody's: a group is told, whoever wanted it there."""
+        if not self._hours or notice.topic in URGENT or (actor and _is_group(place, actor)):
             return None
         person = self._person(actor or person_of(place) or place)
         hours = self._hours.get(person)
@@ -386,6 +386,11 @@ class Notices:
 
 def _is(wish: Wish, topic: Topic, place: str) -> bool:
     return wish.on and wish.topic is topic and wish.place == place
+
+
+def _is_group(place: str, actor: str) -> bool:
+    """Whether a place where somebody wants something told is neither theirs nor a channel."""
+    return place != home_of(actor) and not place.startswith(CHANNEL)
 
 
 def _told(topic: Topic, homes: Sequence[str], wishes: Sequence[Wish]) -> list[str]:

@@ -38,16 +38,17 @@ class Hours(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The same, with the zone where it is another than the hub's."""
-        return f"{self.words} {self.zone}".rstrip()
+        """The same, with the zone where it is another than the hub's, or was."""
+        lost = " (not known here any more: the hub's zone counts)" if self.zone and _known(self.zone) is None else ""
+        return f"{self.words} {self.zone}".rstrip() + lost
 
     def stretch(self, now: int, zone: tzinfo | None) -> tuple[int, int] | None:
         """The quiet stretch in which `now` (Unix ms) is, from when until when; None if it is in none.
 
         `zone` is the hub's (None: the system's). A time that a day does not have counts as that much later, one that it has twice
-        as the first.
+        as the first. A zone that this machine does not know any more is the hub's.
         """
-        zone = ZoneInfo(self.zone) if self.zone else zone
+        zone = (_known(self.zone) if self.zone else None) or zone
         today = datetime.fromtimestamp(now / 1000, UTC).astimezone(zone).date()
         for day in (today - timedelta(days=1), today):
             begins = _at(day, self.first, zone)
@@ -74,7 +75,14 @@ def parse_hours(given: str, zone: str | None = None) -> Hours:
 def _zone(given: str | None) -> str:
     if not given:
         return ""
+    zone = _known(given)
+    if zone is None:
+        raise BadZone(given=repr(given[:40]))
+    return zone.key
+
+
+def _known(name: str) -> ZoneInfo | None:
     try:
-        return ZoneInfo(given).key
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadZone(given=repr(given[:40])) from None
+        return None

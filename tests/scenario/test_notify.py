@@ -338,3 +338,35 @@ async def test_what_people_set_up_who_left_is_forgotten_after_90_days_unless_the
         await bot.see(lambda: bot.rows(whose) == [(ANN,)] * 3, pace=60)
         await bot.see(lambda: bot.rows("SELECT actor FROM absent") == [], pace=60)
         await bot.see(lambda: set(bot.app.hub.notices._hours) == {ANN}, pace=60)
+
+
+async def test_a_group_is_told_whoever_wanted_it_there_and_is_quiet_now(tmp_path: Path) -> None:
+    async with hub(tmp_path, auction={"window": 60}) as bot:
+        await everybody(bot)
+        await said(bot, BOB, "/notify bids on", GROUP)
+        await said(bot, BOB, "/notify bids on")
+        await said(bot, BOB, "/notify quiet 15:00-17:00 zone=UTC")
+        bot.pass_time(1)
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        assert came(bot, GROUP) == ["T-1 is up for bids, for 1d"]
+        assert came(bot, BOB) == []
+        assert (await said(bot, BOB, "/notify"))["waiting"] == 1
+
+
+async def test_quiet_hours_in_a_zone_that_is_no_more_are_by_the_hubs_clock(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/notify quiet 15:00-17:00 zone=Europe/Berlin")
+        await bot.app.store.write(
+            lambda tx: tx._connection.execute("UPDATE quiet_hours SET zone = 'Atlantis/Old_Town'").rowcount
+        )
+        await bot.app.hub.notices.load()
+        await told(bot, Topic.MONEY, "in the afternoon")
+        standing = await bot.say("/notify")
+        assert standing["data"]["waiting"] == 1
+        assert (
+            "quiet hours: 15:00-17:00 Atlantis/Old_Town (not known here any more: the hub's zone counts), 1 waiting"
+            in standing["text"]
+        )
+        bot.pass_time(2 * 3600)
+        await bot.until(text="in the afternoon")
