@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
@@ -67,7 +68,7 @@ class Wire(Protocol):
         """Close every connection."""
 
 
-class ModelServer:
+class ModelServer(ABC):
     """The models of the server at `url`; `model` is the hub's own, None for the first that it has."""
 
     setting: ClassVar[str]
@@ -99,9 +100,9 @@ class ModelServer:
         self._without_tools: set[str] = set()
         self._thinking: set[str] = set()
 
+    @abstractmethod
     def _load(self) -> Wire:
         """Import the client, in a thread, and make it."""
-        raise NotImplementedError
 
     def _here(self, model: str) -> bool:
         """Whether a listed model runs on that server."""

@@ -64,17 +64,17 @@ async def process(
     if program is None:
         raise ServerNotFound(server=name, command=spec.command)
     life, ours = os.pipe()
-    try:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", GUARD, str(life), program, *spec.args, env=env, cwd=home, pass_fds=(life,),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            start_new_session=True, limit=MAX_LINE,
-        )  # fmt: skip
-    except BaseException:
-        os.close(ours)
-        raise
-    finally:
-        os.close(life)
+    with contextlib.ExitStack() as unless_begun:
+        unless_begun.callback(os.close, ours)
+        try:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", GUARD, str(life), program, *spec.args, env=env, cwd=home, pass_fds=(life,),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                start_new_session=True, limit=MAX_LINE,
+            )  # fmt: skip
+        finally:
+            os.close(life)
+        unless_begun.pop_all()
     incoming, reading = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     writing, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
     pipes = _Pipes(name, child, incoming, outgoing, heard, ended)

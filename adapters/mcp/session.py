@@ -132,7 +132,7 @@ class McpServer:
                 await self._live(client)
         except TimeoutError:
             raise ServerSilent(server=self.name, seconds=f"{HELLO_SECONDS:g}") from None
-        except BaseException as error:
+        except Exception as error:  # whatever the libraries below it raise, alone or in a group
             raise self._meant(error) from error
         finally:
             self._client = None
@@ -244,12 +244,10 @@ class McpServer:
         if self._logged[1] <= LOG_LINES:
             log.info("the MCP server %s says: %s", self.name, one_line(line))
 
-    def _meant(self, error: BaseException) -> BaseException:
+    def _meant(self, error: Exception) -> Exception:
         """What an error of a life means: the first cause, in the hub's words."""
-        if isinstance(error, asyncio.CancelledError):
-            return error
         error = self._end or error
-        while isinstance(error, BaseExceptionGroup):
+        while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         if not isinstance(error, HubError):
             error = ServerRefused(server=self.name, why=_words(error))

@@ -140,6 +140,21 @@ async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
         )
 
 
+def test_the_end_of_the_hub_is_no_fault_of_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from adapters.mcp.session import McpServer  # noqa: PLC0415 - as in `life`
+
+    spec = ServerSpec.model_validate({"command": sys.executable})
+    server = McpServer("peer", spec, tmp_path / "home", SystemClock(), everything)
+
+    def ends() -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(server, "_connected", ends)
+    running = server.run(lambda: None)
+    with pytest.raises(SystemExit):
+        running.send(None)
+
+
 async def test_one_that_greets_or_complains_much_works_all_the_same(tmp_path: Path) -> None:
     for behaviour in ("greets", "complains"):
         async with life(tmp_path, behaviour) as one:
