@@ -28,6 +28,13 @@ VOICE = "org.matrix.msc3245.voice"
 """What marks audio as something that was said."""
 
 
+QUIET: Mapping[str, Any] = {
+    "m.url_previews": [], "com.beeper.linkpreviews": [], "uk.half-shot.unstable.show_url_previews": False,
+}  # fmt: skip
+"""That an event's addresses have no previews: one that a model put together would be visited unasked. It is the client that
+fetches them, by its homeserver, and it may know none of these (MSC 4095 by both its names; element-web's pull request 33775)."""
+
+
 def texts(reply: Reply) -> list[Rich]:
     """The words of a reply, a piece for each event."""
     return [rich for rich in markup.cut(markup.of(reply), units=TEXT_BYTES, size=TEXT_BYTES) if not rich.blank]
@@ -36,7 +43,7 @@ def texts(reply: Reply) -> list[Rich]:
 def message(rich: Rich, *, notice: bool, buttons: Mapping[str, str]) -> dict[str, Any]:
     """The content of an event with a text."""
     content: dict[str, Any] = {
-        "msgtype": "m.notice" if notice else "m.text", "body": rich.text, "m.mentions": {},
+        "msgtype": "m.notice" if notice else "m.text", "body": rich.text, "m.mentions": {}, **QUIET,
     }  # fmt: skip
     if rich.marks:
         content |= {"format": "org.matrix.custom.html", "formatted_body": _html(rich)}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.matrix.content import BUTTONS, labels, newest_edit
+from adapters.markup import Rich
+from adapters.matrix.content import BUTTONS, labels, message, newest_edit, replacing
 
 
 def test_the_buttons_of_an_edit_count() -> None:
@@ -14,6 +15,14 @@ def test_the_buttons_of_an_edit_count() -> None:
     assert labels({"content": {BUTTONS: {"Old": "1-0"}}}) == {"Old": "1-0"}
     assert labels(edit) == {"Cancel": "2-0"}
     assert newest_edit({"unsigned": {"m.relations": {"m.replace": edit}}}) == edit
+
+
+def test_no_client_is_to_fetch_the_addresses_in_a_message() -> None:
+    said = message(Rich("See https://evil.example/?notes=nine"), notice=False, buttons={})
+    edit = replacing("$1", said)
+    for content in (said, edit, edit["m.new_content"]):
+        assert content["m.url_previews"] == content["com.beeper.linkpreviews"] == []
+        assert content["uk.half-shot.unstable.show_url_previews"] is False
 
 
 @pytest.mark.parametrize("odd", [None, 5, "x", [], {"m.relations": 5}, {"m.relations": {"m.replace": 5}}])
