@@ -72,8 +72,9 @@ async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = No
 
     hub.draft(call, "")
     tell, speakers = partial(hub.draft, call), _speakers(call)
-    known = await hub.notebook().notes(call.caller, call.conversation, text)
-    notes = known.beside(await hub.summaries().notes(call.caller.name, call.conversation))
+    window = await hub.assistant().window(call.conversation)
+    known = await hub.notebook().notes(call.caller, call.conversation, text, window)
+    notes = known.beside(await hub.summaries().notes(call.caller.name, call.conversation, window))
     with listening() as others:
         answer = await hub.assistant().turn(
             call.conversation, text, call.key, tell, speakers=speakers, use=_use(call), done=done, notes=notes

@@ -219,6 +219,10 @@ class Assistant:
         """The model chosen for a conversation, None for the hub's own. Asks no model server."""
         return await self._store.read(lambda tx: tx.conversations.model(conversation))
 
+    async def window(self, conversation: str) -> int:
+        """The window in which a conversation's model is asked, in tokens."""
+        return fitting(self._bounds.window, await self._model.card(await self.chosen(conversation)))
+
     async def models(self, conversation: str) -> ModelChoice:
         """What /model shows. Raises why the models cannot be listed."""
         return ModelChoice(

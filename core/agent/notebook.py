@@ -83,7 +83,7 @@ class Found(NamedTuple):
 
 
 class Notebook:
-    """What people had the agent keep. `window` is the model's, in tokens: a share of it is for facts."""
+    """What people had the agent keep. `window` is the most that a model has, in tokens: a share of its own is for facts."""
 
     def __init__(self, store: Store[MemoryTx], identities: Identities, vectors: Vectors, *, window: int) -> None:
         self._store = store
@@ -171,8 +171,8 @@ class Notebook:
 
         return await self._store.read(work)
 
-    async def notes(self, caller: Caller, conversation: str, question: str) -> Notes:
-        """What the model is given of this memory for a question; nothing where there is nothing, or for nobody.
+    async def notes(self, caller: Caller, conversation: str, question: str, num_ctx: int | None = None) -> Notes:
+        """What the model, whose window this is, is given of this memory for a question; nothing where nothing is, or for nobody.
 
         What other members of a group had kept is from outside for whoever asks.
         """
@@ -193,7 +193,7 @@ class Notebook:
             if meant is not None:
                 given = _with_near(tx, memories, given, meant, GIVEN)
             outside = not all(self._said(tx, caller, one) for one in given)
-            return notes(given, _scope(caller), self._window, outside=outside)
+            return notes(given, _scope(caller), num_ctx or self._window, outside=outside)
 
         found = await self._store.read(lambda tx: work(tx, None))
         if found is None:  # a model may know more of so many than their words say

@@ -47,9 +47,9 @@ class Summaries:
         """Set while nothing is being summed up, nor waits for it."""
         self.rested.set()
 
-    async def notes(self, speaker: str, conversation: str) -> Notes:
-        """What the model is given of what was said before, when the account `speaker` speaks."""
-        return noted(await self._store.read(lambda tx: tx.summaries.of(conversation)), speaker)
+    async def notes(self, speaker: str, conversation: str, num_ctx: int | None = None) -> Notes:
+        """What the model, whose window this is, is given of what was said before, when the account `speaker` speaks."""
+        return noted(await self._store.read(lambda tx: tx.summaries.of(conversation)), speaker, num_ctx)
 
     def look(self, conversation: str) -> None:
         """A turn of this conversation is over: sum its older part up if it is time, by and by."""

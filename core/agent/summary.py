@@ -101,12 +101,17 @@ def limit(num_ctx: int) -> int:
     return num_ctx // SHARE * 3
 
 
-def noted(summary: Summary | None, speaker: str) -> Notes:
-    """A summary as a model is given it when this account speaks: what is from outside, or somebody else's, is marked."""
+def noted(summary: Summary | None, speaker: str, num_ctx: int | None = None) -> Notes:
+    """A summary as a model is given it when this account speaks: what is from outside, or somebody else's, is marked.
+
+    `num_ctx` is the model's window: what another made for a larger one is cut.
+    """
     if summary is None:
         return NO_NOTES
-    outside = summary.tainted or summary.speaker != speaker
-    return Notes(f"{_HEAD}\n{fenced(summary.text) if outside else summary.text}", outside=outside)
+    outside, text = summary.tainted or summary.speaker != speaker, summary.text
+    if num_ctx is not None:
+        text = text[: limit(num_ctx)]
+    return Notes(f"{_HEAD}\n{fenced(text) if outside else text}", outside=outside)
 
 
 def _shortened(text: str, longest: int) -> str:

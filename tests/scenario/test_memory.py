@@ -270,6 +270,16 @@ async def test_a_conversation_that_outgrows_the_window_is_summed_up_and_new_clea
 
 
 @pytest.mark.long
+async def test_what_is_remembered_leaves_room_in_a_small_models_window(tmp_path: Path, server: OllamaServer) -> None:
+    server.window = 1024
+    async with hub(tmp_path, ollama=server.url) as bot:
+        for number in range(4):
+            await bot.say(f"/remember room {number} is {'a very long library ' * 20}")
+        assert (await bot.say("which library?"))["text"].startswith("You said: which library?")
+        assert "room 3" not in given(server)
+
+
+@pytest.mark.long
 async def test_with_a_model_for_embeddings_facts_get_vectors_and_questions_are_asked_by_theirs(
     tmp_path: Path, server: OllamaServer
 ) -> None:

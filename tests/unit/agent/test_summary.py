@@ -105,6 +105,14 @@ def test_what_is_from_outside_or_of_others_is_given_as_such() -> None:
         assert "[from outside" in other.text
 
 
+def test_a_summary_that_another_model_made_is_cut_for_a_smaller_one() -> None:
+    summary = Summary("They like tea. " * 100, 3, ANN, tainted=True)
+    cut = noted(summary, ANN, WINDOW)
+    assert len(cut.text) < limit(WINDOW) + 300
+    assert cut.text.endswith("[end of what is from outside]")
+    assert len(noted(summary, ANN).text) > 1500
+
+
 @pytest.fixture
 async def summaries(store: Database, model: OllamaModel) -> AsyncIterator[Summaries]:
     async with Nursery() as nursery:
