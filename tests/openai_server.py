@@ -28,6 +28,7 @@ class OpenAIServer(ModelServer):
         self.engine = engine
         self.tools = True
         self.key = ""
+        self.facts: dict[str, Any] | None = None
 
     def _routes(self) -> Iterable[web.RouteDef]:
         return (
@@ -52,12 +53,16 @@ class OpenAIServer(ModelServer):
     async def _props(self, _: web.Request) -> web.Response:
         if self.engine != "llama.cpp":
             return self._error(Fault(404, "Not Found"))
+        if self.facts is not None:
+            return web.json_response(self.facts)
         caps = {"supports_tools": self.tools, "supports_tool_calls": self.tools}
         return web.json_response({"default_generation_settings": {"n_ctx": self.window}, "chat_template_caps": caps})
 
     async def _studio(self, _: web.Request) -> web.Response:
         if self.engine != "lmstudio":
             return self._error(Fault(404, "Not Found"))
+        if self.facts is not None:
+            return web.json_response(self.facts)
         can = ["tool_use"] if self.tools else []
         rows = [
             {"id": one, "type": "llm", "max_context_length": self.window, "capabilities": can} for one in self.models

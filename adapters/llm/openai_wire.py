@@ -24,7 +24,7 @@ from core.agent.model import Card, ModelBrokeOff, ModelCut, ModelFailed, ModelGa
 from core.agent.prompt import ANSWER_SHARE, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from adapters.llm.reach import Reach
     from core.agent.model import ChatMessage, ToolSpec
@@ -80,21 +80,26 @@ class Wire:
     async def card(self, model: str) -> Card:
         """See `Wire` of `server.py`. What the list says comes first: where several models are served, `/props` is of one."""
         entry = next((entry for name, entry in await self._listed() if name == model), {})
+        try:
+            return await self._card(model, entry)
+        except LIBRARY_ERRORS as error:
+            raise self._translate(error) from error
+
+    async def _card(self, model: str, entry: Mapping[str, Any]) -> Card:
+        """The same by its entry in the list. Where nobody says so, tools are taken: who takes none refuses them, and is believed."""
         meta = entry.get("meta") or {}
         window = entry.get("max_model_len") or entry.get("context_length") or meta.get("n_ctx")
         if entry.get("owned_by") == "llamacpp" or meta:
             props = await self._facts("/props")
             window = window or props.get("default_generation_settings", {}).get("n_ctx")
-            return Card(_whole(window), bool(props.get("chat_template_caps", {}).get("supports_tools")))
+            return Card(_whole(window), bool(props.get("chat_template_caps", {}).get("supports_tools", True)))
         if window is None:
             rows = (await self._facts("/api/v0/models")).get("data") or ()
             row: dict[str, Any] = next((row for row in rows if row.get("id") == self._ids.get(model)), {})
             window = row.get("loaded_context_length") or row.get("max_context_length")
             if row:
                 return Card(_whole(window), "tool_use" in (row.get("capabilities") or ()))
-        return Card(
-            _whole(window), tools=True
-        )  # none of the others says; one that takes none refuses them, and is believed
+        return Card(_whole(window), tools=True)
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str, num_ctx: int, tools: Sequence[ToolSpec]

@@ -174,6 +174,32 @@ async def test_the_window_is_read_wherever_an_engine_says_it(engine: str) -> Non
             assert (await model.card("b")).window is None
 
 
+ODD_FACTS = [
+    ("llama.cpp", {"default_generation_settings": [], "chat_template_caps": {"supports_tools": True}}),
+    ("llama.cpp", {"default_generation_settings": {"n_ctx": 4096}, "chat_template_caps": 7}),
+    ("lmstudio", {"data": ["a", 7]}),
+    ("lmstudio", {"data": 7}),
+    ("lmstudio", {"data": [{"id": "a", "max_context_length": 4096, "capabilities": 7}]}),
+]
+
+
+@pytest.mark.parametrize(("engine", "facts"), ODD_FACTS)
+async def test_facts_of_another_shape_are_none(engine: str, facts: dict[str, Any]) -> None:
+    async with OpenAIServer.running("a", engine=engine) as server, OpenAIModel(server.url, clock=HandClock()) as model:
+        server.facts = facts
+        assert await model.card("a") == Card()
+        assert await heard(model, "a") == ["You said:", " Hello?"]
+
+
+async def test_a_server_that_does_not_say_whether_it_takes_tools_is_offered_some() -> None:
+    async with OpenAIServer.running("a") as server, OpenAIModel(server.url, clock=HandClock()) as model:
+        server.facts = {"default_generation_settings": {"n_ctx": 4096}}
+        assert await model.card("a") == Card(4096, tools=True)
+        server.tools = False
+        assert await said(model) == ["You said:", " Hello?"]
+        assert not (await model.card("a")).tools, "it refused them"
+
+
 async def test_calls_come_whole_in_their_place(model: Model, server: Server) -> None:
     server.says("Let me see.", Calls("add", {"a": 1}), Calls("tell", {}), Calls("add", {"a": 2}), "So.")
     found = await said(model)
