@@ -1,1 +1,1 @@
-"""Matrix as a chat surface, on matrix-nio: rooms without encryption so far. `events` reads, `content` writes, `surface` talks."""
+"""Matrix as a chat surface on matrix-nio: `events` reads, `content` writes, `surface` talks, `encryption` and `trust` mind keys."""
