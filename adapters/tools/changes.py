@@ -26,6 +26,9 @@ _BEFORE = "before"
 """The folder of them in the data folder."""
 
 _PATH = Field(description="the file's path in the workspace, such as notes.md")
+OLD = Field(min_length=1, description="the text to replace, just as it stands in the file, line breaks included")
+NEW = Field(description="the text to put in its place; empty takes it out")
+EVERYWHERE = Field(description="true: every place that has this text")
 _HEADS = {"new": "write the new file", "replace": "replace", "append": "add to the end of"}
 
 
@@ -69,11 +72,9 @@ async def edit_file(
     use: Use,
     *,
     path: Annotated[str, _PATH],
-    old: Annotated[
-        str, Field(min_length=1, description="the text to replace, just as it stands in the file, line breaks included")
-    ],
-    new: Annotated[str, Field(description="the text to put in its place; empty takes it out")],
-    everywhere: Annotated[bool, Field(description="true: every place that has this text")] = False,
+    old: Annotated[str, OLD],
+    new: Annotated[str, NEW],
+    everywhere: Annotated[bool, EVERYWHERE] = False,
 ) -> Output:
     """Replace a piece of text in a file of the workspace, once the person has agreed. Read the file first."""
     return await _made(here, use, path, **_edit(old, new, everywhere=everywhere))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from adapters.tools.changes import EVERYWHERE, NEW, OLD
 from adapters.tools.declared import said, tool
 from adapters.tools.files import list_files, read_file, search_files
 from adapters.tools.here import Here
@@ -146,11 +147,9 @@ async def edit_file(
     use: Use,
     *,
     path: Annotated[str, _PATH],
-    old: Annotated[
-        str, Field(min_length=1, description="the text to replace, just as it stands in the file, line breaks included")
-    ],
-    new: Annotated[str, Field(description="the text to put in its place; empty takes it out")],
-    everywhere: Annotated[bool, Field(description="true: every place that has this text")] = False,
+    old: Annotated[str, OLD],
+    new: Annotated[str, NEW],
+    everywhere: Annotated[bool, EVERYWHERE] = False,
 ) -> Output:
     """Replace a piece of text in a file of the project. Read the file first."""
     return await here.change(path, "edit", old=old, new=new, all=str(int(everywhere)))
