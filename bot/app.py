@@ -32,7 +32,7 @@ from adapters.speech import engines
 from adapters.sqlite.retention import Retention
 from adapters.sqlite.writer import Database
 from adapters.web.ports import Sources
-from bot import announce, owner, proxies
+from bot import announce, mcp_clients, owner, proxies
 from bot.approvals import TOOL, Approvals
 from bot.boards import Boards
 from bot.contained import Contained
@@ -45,7 +45,6 @@ from bot.hub import Hub
 from bot.intake import Intake
 from bot.links import CARRIES, Links, left_behind
 from bot.lookout import Lookout
-from bot.mcp_clients import Clients
 from bot.money import People, World, money
 from bot.parts import chats, far, nodes, timers
 from bot.parts.agent import Hands, mind
@@ -319,11 +318,10 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
 
         serving = selling(settings, sources, nursery, hub, cashier or Till(till.invoices), supervisor)
         outside = node if isinstance(node, SimulatedNode) else None
-        clients = Clients(hub, store, dispatcher.receive, ids, delivery, nursery)
         calls = {
             **owner.calls(hub, web.login_link, settings.fingerprint(), outside, lambda: serving.listens),
             **serving.calls(),
-            **clients.calls(),
+            **mcp_clients.calls(hub, store, dispatcher.receive, ids, delivery, nursery),
             **announce.calls(store, identities, notices, delivery.send, health.surfaces, chats.listed(settings)),
         }
         console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)

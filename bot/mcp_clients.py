@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.later import Later
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -15,30 +17,19 @@ if TYPE_CHECKING:
     from core.store import Store
 
 
-class Clients:
-    """MCP clients of this hub."""
+def calls(
+    hub: Hub, store: Store[DeskTx], receive: Callable[[Inbound], Awaitable[None]], ids: IdSource, delivery: Delivery,
+    spawner: Spawner,
+) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:  # fmt: skip
+    """What `timmy mcp` asks over the owner's socket."""
 
-    def __init__(
-        self, hub: Hub, store: Store[DeskTx], receive: Callable[[Inbound], Awaitable[None]], ids: IdSource,
-        delivery: Delivery, spawner: Spawner,
-    ) -> None:  # fmt: skip
-        self._needs = hub, store, receive, ids
-        self._delivery = delivery
-        self._spawner = spawner
-        self._made: Desk | None = None
+    def made() -> Desk:
+        from bot.mcp_desk import Desk  # noqa: PLC0415 - see the module
 
-    def calls(self) -> Mapping[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
-        """What `timmy mcp` asks over the owner's socket."""
-        return {
-            "mcp.hello": lambda frame: self._desk().hello(frame),
-            "mcp.call": lambda frame: self._desk().call(frame),
-        }
+        desk = Desk(hub, store, receive, ids)
+        delivery.attach(desk)
+        spawner.spawn(delivery.again(desk.name), "what MCP clients were not told")
+        return desk
 
-    def _desk(self) -> Desk:
-        if self._made is None:
-            from bot.mcp_desk import Desk  # noqa: PLC0415 - see the module
-
-            self._made = Desk(*self._needs)
-            self._delivery.attach(self._made)
-            self._spawner.spawn(self._delivery.again(self._made.name), "what MCP clients were not told")
-        return self._made
+    desk = Later(made)
+    return {"mcp.hello": lambda frame: desk().hello(frame), "mcp.call": lambda frame: desk().call(frame)}
