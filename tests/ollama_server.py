@@ -130,6 +130,11 @@ class ModelServer:
         """The newest chat request."""
         return self.asked[-1]
 
+    @property
+    def results(self) -> list[str]:
+        """What the model was last told of its calls."""
+        return [message["content"] for message in self.last["messages"] if message["role"] == "tool"]
+
     def _routes(self) -> Iterable[web.RouteDef]:
         raise NotImplementedError
 

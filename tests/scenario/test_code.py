@@ -49,7 +49,7 @@ async def test_forge_changes_code_in_a_copy_and_is_paid_for_a_file_that_git_appl
         assert "total adds now." in told["text"]
         (file,) = told["files"]
         assert file["name"] == "change.diff"
-        result = next(one["content"] for one in server.last["messages"][::-1] if one["role"] == "tool")
+        result = server.results[-1]
         assert "1 file changed, 1 insertion(+), 1 deletion(-): cart.py." in result
         assert "The tests were not run: they run in a container or not at all, and " in result
         assert git(shop, "status", "--porcelain") == "", "people's own is not touched"

@@ -123,7 +123,7 @@ async def test_a_bug_is_mended_in_a_copy_tested_in_a_container_and_delivered_as_
         assert "1 file changed, 1 insertion(+), 1 deletion(-): price.py" in told["text"]
         assert "Tests: 1 passed, in a container." in told["text"]
         assert "in shop, `git apply change.diff`" in told["text"]
-        results = [one["content"] for one in server.last["messages"] if one["role"] == "tool"]
+        results = server.results
         assert "Tests: 1 failed, in a container." in results[2]
         assert "Tests: 1 passed, in a container." in results[4]
         assert docker.commands == [["python3", "-m", "pytest", "-q"]] * 2, "what was tested already is not tested again"

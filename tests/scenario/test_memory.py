@@ -157,11 +157,6 @@ async def test_tried_out_as_somebody_else_there_is_no_memory(tmp_path: Path, ser
         assert "allergic" not in given(server)
 
 
-def results(server: OllamaServer) -> list[str]:
-    """What the model's calls came to, as it was given it."""
-    return [message["content"] for message in server.last["messages"] if message["role"] == "tool"]
-
-
 async def test_what_the_model_proposes_is_kept_once_the_person_agrees_to_the_very_words(
     tmp_path: Path, server: OllamaServer
 ) -> None:
@@ -189,7 +184,7 @@ async def test_in_a_group_the_model_proposes_nothing(tmp_path: Path, server: Oll
         server.says(Calls("remember", {"text": "Ann likes tea"}))
         server.says("I cannot.")
         await Chat(bot, ANN, GROUP).say("I like tea, please remember it")
-        assert "there is no such tool" in results(server)[0]
+        assert "there is no such tool" in server.results[0]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
         tool = bot.app.hub.tooling()._toolbox.find("remember")
         assert tool is not None
@@ -206,7 +201,7 @@ async def test_what_the_model_proposes_and_looks_like_a_secret_is_not_even_asked
         server.says(Calls("remember", {"text": "Their password is tulip-9"}))
         server.says("I cannot keep that.")
         await bot.say("please remember my password, tulip-9")
-        assert "looks like a password" in results(server)[0]
+        assert "looks like a password" in server.results[0]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
 
 
@@ -222,7 +217,7 @@ async def test_the_model_looks_up_the_memory_of_who_asks_and_of_nobody_else(
             server.says(Calls("recall", {"words": "hazelnuts tuesdays"}))
             server.says("That is it.")
             await chat.say("what can you remember of me?")
-            (found,) = results(server)
+            (found,) = server.results
             assert found.startswith(wanted)
             assert found.count("M-") == (wanted != "Nothing is")
 

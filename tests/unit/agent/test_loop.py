@@ -57,10 +57,6 @@ def asked(text: str, *turns: Turn) -> Scene:
     return Scene(lambda calls: "", turns, text)
 
 
-def results(server: OllamaServer) -> list[str]:
-    return [message["content"] for message in server.last["messages"] if message["role"] == "tool"]
-
-
 async def test_people_see_what_is_called(store: Database, model: OllamaModel, server: OllamaServer) -> None:
     server.says("Let me look. ", Calls("read_file", {"path": "a.md"}))
     server.says("Empty.")
@@ -80,8 +76,8 @@ async def test_a_tool_that_fails_is_a_result(store: Database, model: OllamaModel
     server.says("Neither works.")
     tools = Made("read_file", missing, takes=("path",)), Made("calculate", broken)
     assert (await ask(agent(store, model, *tools), "Try")).text == "Neither works."
-    assert "Error: There is no file b.md." in results(server)[0]
-    assert results(server)[1] == "Error: it failed; the hub's log says more."
+    assert "Error: There is no file b.md." in server.results[0]
+    assert server.results[1] == "Error: it failed; the hub's log says more."
 
 
 @pytest.mark.parametrize("effect", [Effect.READ, Effect.WRITE, Effect.OWN])
@@ -97,7 +93,7 @@ async def test_what_is_called_several_times_at_once_is_made_once(
     assert (answer.text, answer.called) == ("Both.", ("write_file", "write_file"))
     assert write.called == [{"path": "a"}, {"path": "b"}]
     same = "This is the same call as one above, and was made once; see its result there."
-    assert results(server) == ["a is empty.", same, same, same, "b is empty."]
+    assert server.results == ["a is empty.", same, same, same, "b is empty."]
 
 
 async def test_a_tool_that_hangs_is_ended(
@@ -111,7 +107,7 @@ async def test_a_tool_that_hangs_is_ended(
     server.says(Calls("wait", {}))
     server.says("It hangs.")
     assert (await ask(agent(store, model, Made("wait", hangs)), "Wait")).text == "It hangs."
-    assert results(server) == ["Error: it was not done after 0 s and was stopped."]
+    assert server.results == ["Error: it was not done after 0 s and was stopped."]
 
 
 async def test_stop_in_mid_tool_ends_it_and_keeps_what_was_done(
@@ -142,7 +138,7 @@ async def test_stop_in_mid_tool_ends_it_and_keeps_what_was_done(
     assert answers[0].called == ("read_file", "wait")
     server.says("As you see.")
     await ask(assistant, "And?", "k2")
-    assert results(server) == [
+    assert server.results == [
         "a.md is empty.",
         "It was broken off; look whether it was done before you call it again.",
     ]
@@ -196,7 +192,7 @@ async def test_what_was_done_since_fits_the_models_own_window(
     done = Called("read_file", {"path": "a.md"}, "rain " * 2000)
     use = Use(Caller(HERE, Role.MEMBER), HERE, "k1")
     await agent(store, model).turn(HERE, "/continue A-1", "k1", lambda _: None, use=use, done=done)
-    assert tokens(results(server)[0]) < 1024 // 2
+    assert tokens(server.results[0]) < 1024 // 2
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -270,7 +266,7 @@ async def test_without_anybody_to_ask_it_is_refused(store: Database, model: Olla
     server.says(Calls("write_file", {"path": "a.md"}))
     server.says("I may not.")
     await ask(agent(store, model, tool), "Write")
-    assert results(server) == ["Refused: this waits for a person to agree, and nobody is there. Do without it."]
+    assert server.results == ["Refused: this waits for a person to agree, and nobody is there. Do without it."]
     assert tool.called == []
 
 
@@ -300,7 +296,7 @@ async def test_an_address_that_a_file_an_error_or_the_model_itself_named_is_aske
     server.says("No.")
     await ask(assistant, "Look at https://a.example/")
     assert elsewhere not in [call["url"] for call in fetches.called]
-    assert results(server)[-1] == "Refused: this waits for a person to agree, and nobody is there. Do without it."
+    assert server.results[-1] == "Refused: this waits for a person to agree, and nobody is there. Do without it."
 
 
 async def test_results_fill_the_window_by_whole_rounds(
@@ -316,7 +312,7 @@ async def test_results_fill_the_window_by_whole_rounds(
     await ask(agent(store, model, Made("read_file", long, takes=("path",)), bounds=small), "Read all")
     assert sum(tokens(str(message.get("content"))) for message in server.last["messages"]) < small.window
     assert any("do not fit any more" in str(message.get("content")) for message in server.last["messages"])
-    assert "[cut here: " in results(server)[-1]
+    assert "[cut here: " in server.results[-1]
     roles = [message["role"] for message in server.last["messages"] if message["role"] in {"user", "assistant"}]
     assert ("user", "user") not in pairwise(roles)  # templates of Gemma and Mistral refuse that
 
@@ -394,6 +390,6 @@ async def test_what_looks_at_its_own_copy_is_called_again_once_that_has_changed(
     await ask(agent(store, model, tests, edit, wrong), "Mend it")
     assert len(tests.called) == 2, "what failed has changed nothing"
     assert len(edit.called) == 1
-    assert [result.startswith("You called this already") for result in results(server)] == [
+    assert [result.startswith("You called this already") for result in server.results] == [
         False, False, False, False, True, True,
     ]  # fmt: skip

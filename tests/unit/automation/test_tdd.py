@@ -64,6 +64,12 @@ class Project:
     def change(self, *files: str) -> None:
         self.hears.put_nowait(dict.fromkeys(files, 0))
 
+    async def runs(self, end: Ran, *files: str) -> None:
+        """A change begins a run, which ends so."""
+        self.change(*files)
+        assert await self.began.get() == "began"
+        self.ends.put_nowait(end)
+
     @asynccontextmanager
     async def watched(self, interval: float = 60) -> AsyncIterator[asyncio.Task[None]]:
         async with asyncio.timeout(10), Nursery() as nursery:
@@ -91,14 +97,10 @@ async def test_it_runs_once_changes_are_heard_and_speaks() -> None:
     project = Project()
     async with project.watched():
         assert project.began.empty()
-        project.change()
-        assert await project.began.get() == "began"
-        project.ends.put_nowait(RED)
+        await project.runs(RED)
         assert (await project.said.get()).words == "red: 1 of 3 tests fails in 1.0 s\n  test_a: no"
         project.clock.advance(5000)
-        project.change("a.py")
-        assert await project.began.get() == "began"
-        project.ends.put_nowait(GREEN)
+        await project.runs(GREEN, "a.py")
         assert (await project.said.get()).words == "green again: 3 tests in 1.0 s, after a change to a.py"
 
 
@@ -115,9 +117,7 @@ async def test_a_run_that_is_broken_off_before_its_first_step_is_begun_anew() ->
     project = Project()
     async with project.watched():
         project.change()
-        project.change("a.py")
-        assert await project.began.get() == "began"
-        project.ends.put_nowait(RED)
+        await project.runs(RED, "a.py")
         assert (
             await project.said.get()
         ).words == "red: 1 of 3 tests fails in 1.0 s, after a change to a.py\n  test_a: no"
@@ -141,9 +141,7 @@ async def test_it_runs_again_so_long_after_a_run_and_not_before() -> None:
 async def test_a_change_takes_the_place_of_the_run_that_was_due() -> None:
     project = Project()
     async with project.watched(60):
-        project.change()
-        await project.began.get()
-        project.ends.put_nowait(GREEN)
+        await project.runs(GREEN)
         await project.sleeps()
         project.clock.advance(59_999)
         project.change("a.py")
@@ -155,9 +153,7 @@ async def test_a_change_takes_the_place_of_the_run_that_was_due() -> None:
 async def test_without_an_interval_it_runs_after_changes_alone() -> None:
     project = Project()
     async with project.watched(0):
-        project.change()
-        await project.began.get()
-        project.ends.put_nowait(RED)
+        await project.runs(RED)
         await project.said.get()
         assert project.clock.sleepers == 0
 
@@ -165,9 +161,7 @@ async def test_without_an_interval_it_runs_after_changes_alone() -> None:
 async def test_a_folder_that_is_gone_is_looked_for_until_it_is_there() -> None:
     project = Project()
     async with project.watched(0):
-        project.change()
-        await project.began.get()
-        project.ends.put_nowait(RED)
+        await project.runs(RED)
         await project.said.get()
         project.hears.put_nowait(None)
         await project.began.get()
