@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from bot import proxies
 from bot.approvals import ApprovalTx
 from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
-from bot.routing import ChangesNothing, Route, Way, route, words
+from bot.routing import BY_ITSELF, ChangesNothing, Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
 from core.agent.tool import Use
@@ -324,11 +324,12 @@ class Dispatcher:
         if caller.proxy is not None and found.changes:
             raise ChangesNothing
         assistant, here = self._hub.assistant(), found.message.conversation
-        able = (await self._hub.brains.card(await assistant.chosen(here))).tools
-        offered = {tool.spec.name for tool in assistant.tools(Use(caller, here, ""))[0]} if able else frozenset[str]()
-        if offered.isdisjoint(found.tools):
-            return found._replace(way=Way.ASK)
-        return found.by_agent(self._hub.registry.get("ask"))
+        if not (await self._hub.brains.card(await assistant.chosen(here))).tools:
+            why = await self._hub.brains.check() or "The model here is not known to call tools."
+            return found._replace(way=Way.ASK, why=f"{why} {BY_ITSELF}")
+        if any(tool.spec.name in found.tools for tool in assistant.tools(Use(caller, here, ""))[0]):
+            return found.by_agent(self._hub.registry.get("ask"))
+        return found._replace(way=Way.ASK)
 
     async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:
         """Hear a voice note. What is surely heard becomes the message's text, durably, and takes its turn as any text.
@@ -371,7 +372,7 @@ class Dispatcher:
             from bot import scheduling  # noqa: PLC0415 - for the first who plans by a phrase
 
             scheduling.read(self._hub, call)
-        return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now())
+        return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now(), found.why)
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
         """Carry out what a button means, where it stands; the answer to a question stands in its place."""

@@ -59,13 +59,16 @@ def from_error(error: HubError, said: str = "/", *, answers: bool = False, inste
     return Reply(words, {"ok": False, "error": error.code})
 
 
-def question(call: CommandCall, budget: int, now: int) -> Reply:
-    """Ask whether a phrase meant this command; only whoever said it may answer, once. `budget`: a task's by itself, msat."""
+def question(call: CommandCall, budget: int, now: int, why: str = "") -> Reply:
+    """Ask whether a phrase meant this command; only whoever said it may answer, once.
+
+    `budget`: a task's by itself, msat. `why`: what else is to be known before.
+    """
     command, caller = call.text, call.caller
     unsaid = call.name == "task" and "max" not in call.args
-    limit = f"\nNo max= was understood, so it may cost up to {format_sats(budget)}." if unsaid else ""
+    limit = f"No max= was understood, so it may cost up to {format_sats(budget)}." if unsaid else ""
     return Reply(
-        f"Shall I do this? {_how(command)}:\n{command}{limit}",
+        "\n".join(filter(None, (f"Shall I do this? {_how(command)}:", command, limit, why))),
         {"ok": True, "asks": command},
         buttons=(Button("Yes", command), Button("No", "")),
         choice=Choice(caller.recorded, now + QUESTION_MS),

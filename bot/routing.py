@@ -40,6 +40,10 @@ class ChangesNothing(Refused):
     """I change files only where I can ask you first. Say it in a chat with me, or have somebody do it as a task."""
 
 
+BY_ITSELF = "With a model that calls tools I do this myself, for nothing."
+"""What is to be known before somebody is paid for what the agent could do."""
+
+
 class Way(Enum):
     """How a message is dealt with."""
 
@@ -74,6 +78,8 @@ class Route(NamedTuple):
     """Those of the agent of which one would do instead of its command."""
     instead: str = ""
     """The command that does it where the agent, whom it went to, cannot."""
+    why: str = ""
+    """Why it did not go to the agent, for the question that it comes to."""
 
     @property
     def changes(self) -> bool:

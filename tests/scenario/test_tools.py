@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters.llm.server import CARD_MS
 from adapters.skills.errors import FileThere
 from bot import tooling
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
@@ -313,7 +314,14 @@ async def test_a_model_that_cannot_call_is_offered_nothing(tmp_path: Path, serve
     server.says("I only talk.")
     async with hub(tmp_path, ollama=server.url, toolbox=desk.box) as bot:
         assert (await bot.say("When?"))["text"] == "I only talk."
-        assert (await bot.say("read welcome.md"))["data"]["asks"] == "/task read welcome.md"
+        asked = await bot.say("read welcome.md")
+        assert asked["data"]["asks"] == "/task read welcome.md"
+        assert asked["text"].endswith(
+            "The model here is not known to call tools. With a model that calls tools I do this myself, for nothing."
+        )
+        server.models = []
+        bot.clock.advance(CARD_MS)
+        assert "has no chat model yet" in (await bot.say("read welcome.md"))["text"]
     assert "You have no tools" in server.last["messages"][0]["content"]
     assert not server.last.get("tools")
 
