@@ -25,13 +25,14 @@ WRITES = ("write_file", "edit_file")
 LOOK = Phrases(
     "read, read me, read out, read aloud, open, open up, show, show me, show us, display, view, print, cat, look at, look in",
     "look into, look inside, have a look at, take a look at, have a look in, tell me, tell us, let me see, see, see what",
-    "go and read, pull up, bring up, quote, quote from, get me, give me, find out",
+    "go and read, pull up, bring up, quote, quote from, get me, give me, find out, know, check what, check whats, check whether",
+    "check if, check who, check when, check where",
 )
 ASKED = bag("what whats which who whos whose where wheres when why how is are was were does do did has have any")
 SEARCH = Phrases("find, search for, search, search through, look for, grep for, grep, locate, look through, go through")
 CHANGE = Phrases(
     "add, append, put, insert, note, note down, jot, jot down, save, write, write down, enter, strike, cross off, cross out",
-    "tick off, take, remove, delete, replace, change, set",
+    "tick off, take, remove, delete, replace, change, set, make a note, take a note, add a note",
 )
 PLACED = bag("to on onto in into at from off of under")
 """What stands between what is changed and the file: `eggs to shopping.txt`, not `notes.txt`."""
@@ -51,6 +52,9 @@ WORK = bag(
 )
 """What is to be made, or takes more than to look: work, wherever it is said."""
 
+DUE = bag("by before until")
+"""What has to be done by a time is work."""
+
 THEN = bag("tell show say read list give let quote print find search look answer")
 """What may be wanted besides."""
 
@@ -65,7 +69,8 @@ def tools(said: Said, meaning: Meaning) -> tuple[str, ...]:
     what = meaning.entities.get("task_description", "")
     if meaning.intent is not Intent.TASK or not what or meaning.command != f"/task {what}":
         return ()
-    if said.agents or said.amounts or said.has(WORK) or not _plain(said, what):
+    due = said.when is not None and said.words[said.when[0] - 1] in DUE
+    if said.agents or said.amounts or due or said.has(WORK) or not _plain(said, what):
         return ()
     if not said.files:
         return SEARCHES if SEARCH.at(said.words, said.start) and not _goes_on(said, said.start) else ()
@@ -77,7 +82,8 @@ def tools(said: Said, meaning: Meaning) -> tuple[str, ...]:
 def _plain(said: Said, what: str) -> bool:
     """Whether the task is what was said, and nobody was to be found for it in so many words."""
     described = what == f"describe {said.files[0].value}" if said.files else False
-    return described or said.text(said.start, said.end).startswith(what)
+    text = said.text(said.start, said.end)
+    return described or text.startswith(what) or what.endswith(text)
 
 
 def _of_files(said: Said) -> tuple[str, ...]:
@@ -87,15 +93,17 @@ def _of_files(said: Said) -> tuple[str, ...]:
         return WRITES if changed and len(said.files) == 1 and _ending(file) in MADE else ()
     if _goes_on(said, said.start):
         return ()
-    if said.first in ASKED or LOOK.at(said.words, said.start):
+    alone = (said.start, said.end) == (file.start, file.end)
+    if alone or said.first in ASKED or LOOK.at(said.words, said.start):
         return LOOKS
     return SEARCHES + LOOKS if SEARCH.at(said.words, said.start) and _searched(said, file) else ()
 
 
 def _puts(said: Said, file: Fact) -> bool:
-    """`add eggs to shopping.txt`: something, and where it goes."""
+    """`add eggs to shopping.txt`, `note in diary.md that it rained`: something, and where it goes."""
     start = CHANGE.at(said.words, said.start)
-    placed = not PLACED.isdisjoint(said.words[max(start + 1, file.start - _BESIDE) : file.start])
+    first = start + (file.end == said.end)
+    placed = not PLACED.isdisjoint(said.words[max(first, file.start - _BESIDE) : file.start])
     written = said.first in WRITTEN and said.words[start] in A_PIECE
     return start > 0 and placed and not written
 
