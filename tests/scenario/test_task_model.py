@@ -117,6 +117,20 @@ async def test_a_model_that_went_away_fails_with_the_reason_and_nobody_stands_in
 
 
 @pytest.mark.long
+async def test_another_server_that_hangs_holds_up_nothing(tmp_path: Path, server: OllamaServer) -> None:
+    async with OpenAIServer.running("big") as openai:
+        openai.gate = asyncio.Event()
+        found = settings(tmp_path).model_copy(
+            update={"ollama": Ollama(url=server.url), "openai": OpenAI(url=openai.url)}
+        )
+        async with hub(tmp_path, found=found, worker=None, personas=personas.load()) as bot:
+            server.says(RAIN)
+            await bot.say(f"{POEM} model=other")
+            await bot.settled("T-1")
+            openai.gate.set()
+
+
+@pytest.mark.long
 async def test_where_one_fails_the_next_does_it_with_that_model_too(bot: Bot, server: OllamaServer) -> None:
     await bot.say("/spawn quill")
     server.says(Fault(500, "it stumbled"))
