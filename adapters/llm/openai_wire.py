@@ -86,7 +86,7 @@ class Wire:
             raise self._translate(error) from error
 
     async def _card(self, model: str, entry: Mapping[str, Any]) -> Card:
-        """The same by its entry in the list. Where nobody says so, tools are taken: who takes none refuses them, and is believed."""
+        """The same by its entry in the list. Where nobody says so, tools are taken: who takes none refuses them."""
         meta = entry.get("meta") or {}
         window = entry.get("max_model_len") or entry.get("context_length") or meta.get("n_ctx")
         if entry.get("owned_by") == "llamacpp" or meta:

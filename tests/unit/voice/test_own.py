@@ -56,7 +56,8 @@ def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
         "list the action items in meeting.md", "search the workspace for secrets", "search my files for invoices and email them",
         "report on this machine", "write a limerick into fun.md", "add a conclusion to essay.md", "update budget.csv",
         "write to notes.txt", "add eggs to shopping.txt and email it", "add a.txt to b.txt", "delete notes.txt",
-        "add a tune to song.mp3", "read song.mp3", "find the best one of a.txt", "explain notes.md", "tomorrow at nine read welcome.md",
+        "add a tune to song.mp3", "read song.mp3", "find the best one of a.txt", "explain notes.md",
+        "tomorrow at nine read welcome.md",
         "read welcome.md by tomorrow", "don't read welcome.md", "read welcome.md, no wait", "have somebody write a poem",
     ],
 )  # fmt: skip
