@@ -100,6 +100,9 @@ _RULES: dict[str, type[Once | Interval | Wall | Steps]] = {
 }
 
 
+_FIELDS = {name: tuple(get_type_hints(kind).values()) for name, kind in _RULES.items()}
+
+
 class Calendar(Protocol):
     """Walks the calendar (`adapters/timer`)."""
 
@@ -126,7 +129,7 @@ def load(text: str) -> Rule:
     except (LookupError, TypeError, ValueError):
         return Unread(text)
     fields = [*rule]
-    kinds = zip(fields, get_type_hints(type(rule)).values(), strict=True)
+    kinds = zip(fields, _FIELDS[kind], strict=True)
     sound = all(type(value) is kind and (isinstance(value, str) or 0 <= value < _FAR_MS) for value, kind in kinds)
     return rule if sound and not (isinstance(rule, Interval) and rule.ms < SHORTEST_MS) else Unread(text)
 

@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import UTC
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from core.access import Action, authorize, judge
@@ -48,8 +49,8 @@ LOOK_MS = MINUTE_MS
 """How long the clock is trusted: it may be set, and the machine may sleep."""
 STUCK_MS = 2 * MINUTE_MS
 """How long after its time a schedule that nothing became of looks stuck."""
-SOME = 100
-"""What is looked at in one go."""
+SOME, A_FEW = 100, 10
+"""What is looked at in one go, and where each of them takes longer."""
 NOT_ALLOWED = "not_allowed"
 
 
@@ -257,6 +258,7 @@ class Schedules:
         self._listed = listed
         self._wake = asyncio.Event()
         self._kept = True
+        self._struck: int | None = None
         self._take = take
 
     # For people ----------------------------------------------------------------------------------------------------
@@ -308,7 +310,8 @@ class Schedules:
 
         def read(tx: ScheduleTx) -> list[Listed]:
             selves = self._selves(tx, caller)
-            found = [(one, _mine(caller, selves, one)) for one in tx.schedules.live()]
+            alone = caller.private and caller.role is not Role.OWNER
+            found = [(one, _mine(caller, selves, one)) for one in tx.schedules.live(selves if alone else None)]
             shown = [(one, mine) for one, mine in found if _shown(caller, conversation, one, mine=mine)]
             last = tx.schedules.last([one.id for one, _ in shown])
             return [Listed(one, last.get(one.id), mine) for one, mine in shown]
@@ -388,26 +391,30 @@ class Schedules:
     async def _straighten(self) -> None:
         """What comes round again waits for its first time from now on that it did not have."""
 
-        def work(tx: ScheduleTx) -> None:
-            for one in tx.schedules.live():
-                if one.state is not State.ACTIVE or one.due is None or one.due <= tx.now or isinstance(one.rule, Once):
-                    continue
-                due = self._next(tx, one, tx.now)
-                if due is not None and due < one.due:
+        def work(tx: ScheduleTx, some: Sequence[Schedule]) -> None:
+            for seen in some:
+                one = tx.schedules.find(seen.id)
+                if one == seen and one.due is not None and (due := self._next(tx, one, tx.now, one.due)) is not None:
                     tx.schedules.put(replace(one, due=due))
 
-        if await self._store.read(lambda tx: tx.schedules.next_due()) is not None:
-            await patiently(self._store, work, self._clock)
+        live = await self._store.read(lambda tx: tx.schedules.live())
+        again = [one for one in live if one.state is State.ACTIVE and not isinstance(one.rule, Once)]
+        for start in range(0, len(again), A_FEW):  # other writes go between
+            await patiently(self._store, partial(work, some=again[start : start + A_FEW]), self._clock)
 
-    def _next(self, tx: ScheduleTx, one: Schedule, after: int) -> int | None:
-        """The first time from a moment on that nothing became of yet."""
+    def _next(self, tx: ScheduleTx, one: Schedule, after: int, before: int) -> int | None:
+        """The first time between two moments that nothing became of yet. Where very much did, all did."""
         try:
-            found = self._after(one, after)
-            while found is not None and tx.schedules.run(one.id, found) is not None:
-                found = self._after(one, found)
+            for _ in range(SOME):
+                found = self._after(one, after)
+                if found is None or found >= before:
+                    return None
+                if tx.schedules.run(one.id, found) is None:
+                    return found
+                after = found
         except HubError:
-            return None  # it is paused, with the reason, when it comes round
-        return found
+            pass  # it is paused, with the reason, when it comes round
+        return None
 
     def _after(self, one: Schedule, after: int) -> int | None:
         """The first time behind a moment. Raises `UnknownZone` and `UnreadRule`."""
@@ -425,6 +432,7 @@ class Schedules:
         """Everything that is due, each in a unit of work of its own."""
         for one in await self._store.read(lambda tx: tx.schedules.due(now, SOME)):
             came = await patiently(self._store, self._work(one, now), self._clock)
+            self._struck = self._clock.steady()
             for message in came.told:
                 self._send(message)
             if came.run is not None:
@@ -521,8 +529,11 @@ class Schedules:
         """
         number, due = int(message.schedule.removeprefix(SCHEDULE)), int(message.update)
         one, run = tx.schedules.find(number), tx.schedules.run(number, due)
-        if one is None or run is None or not replies:
+        if one is None or run is None:
             return replies
+        if not replies:
+            tx.schedules.settle(run._replace(outcome=Outcome.REFUSED, at=tx.now))
+            return ()
         (where, reply, replaced), *others = replies
         refused = reply.data.get("error") == NOT_ALLOWED
         done = Outcome.REFUSED if refused else Outcome.DONE if reply.data.get("ok", True) else Outcome.FAILED
@@ -567,6 +578,8 @@ class Schedules:
         """Schedules whose time is long past, and nothing became of it: the clock's part hangs."""
         if not self._kept:
             return []
+        if self._struck is not None and self._clock.steady() - self._struck < STUCK_MS:
+            return []  # it works through very many
         before = self._clock.now() - STUCK_MS
         late = await self._store.read(lambda tx: tx.schedules.due(before, SOME))
         return [

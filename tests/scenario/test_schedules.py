@@ -598,6 +598,55 @@ async def test_without_a_schedule_the_clock_waits_for_nothing(tmp_path: Path) ->
         assert bot.app.hub.schedules.made is None
 
 
+async def test_a_run_that_is_answered_with_nothing_is_over_and_the_next_one_comes(tmp_path: Path) -> None:
+    """As one whose group is not listed any more by the time of a restart."""
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /agents")
+        plans = bot.app.hub.schedules()
+
+        def run(tx: UnitOfWork) -> None:
+            tx.schedules.note(schedules.Run(1, 1, schedules.Outcome.RUNNING, tx.now))
+            assert plans.answered(tx, Inbound("console", "schedule:1", "1", OWNER, OWNER, "/agents"), ()) == ()
+
+        await bot.app.store.write(run)
+        assert bot.rows("SELECT state FROM schedule_run") == [("refused",)]
+        await passed(bot, HOUR)
+        assert len(told(bot)) == 1
+
+
+async def test_who_works_through_very_many_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every hour /agents")
+        plans = bot.app.hub.schedules()
+        monkeypatch.setattr(plans, "_strike", lambda _: asyncio.Event().wait())
+        bot.pass_time(HOUR + 200)
+        plans._struck = bot.clock.steady()
+        assert await plans.look() == []
+        bot.pass_time(120)
+        assert [one.about for one in await plans.look()] == ["S-1"]
+
+
+async def test_where_very_many_times_were_run_already_a_clock_that_is_set_back_waits_for_the_next(
+    tmp_path: Path,
+) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/every minute remind me to blink")
+
+        def ran(tx: UnitOfWork) -> None:
+            for number in range(1, 300):
+                tx.schedules.note(schedules.Run(1, EPOCH + number * 60_000, schedules.Outcome.DONE, tx.now))
+            tx._connection.execute("UPDATE schedule SET due = ?", (EPOCH + 300 * 60_000,))
+
+        await bot.app.store.write(ran)
+        await bot.app.hub.schedules()._straighten()
+        assert bot.rows("SELECT due FROM schedule") == [(EPOCH + 300 * 60_000,)]
+        await bot.app.store.write(
+            lambda tx: tx._connection.execute("DELETE FROM schedule_run WHERE due > ?", (EPOCH + 3_600_000,)).rowcount
+        )
+        await bot.app.hub.schedules()._straighten()
+        assert bot.rows("SELECT due FROM schedule") == [(EPOCH + 61 * 60_000,)]
+
+
 async def test_a_clock_that_hangs_is_told_to_the_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every hour /agents")
