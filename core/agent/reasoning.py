@@ -20,9 +20,19 @@ MOST_HELD = 128 * 1024
 """Characters that are kept back until it is known whether they are a thought, at most."""
 
 _TAGS = ("think", "thinking", "thought", "reasoning", "seed:think")
-_BEGINNINGS = (*(f"<{tag}>" for tag in _TAGS), "[think]")
-_BEGIN = rf"<(?:{'|'.join(_TAGS)})>|\[THINK\]"
-_END = rf"</(?:{'|'.join(_TAGS)})>|\[/THINK\]"
+_MARKS = (
+    *((f"<{tag}>", f"</{tag}>") for tag in _TAGS),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    ("<|channel|>commentary<|message|>", "<|channel|>final<|message|>"),
+)
+"""As Qwen, DeepSeek and many others, Mistral, Kimi, Command A, and gpt-oss write it."""
+
+_BEGINNINGS = tuple(begin.lower() for begin, _ in _MARKS)
+_BEGIN = "|".join(re.escape(begin) for begin, _ in _MARKS)
+_END = "|".join(re.escape(end) for _, end in _MARKS)
 _IS_BEGIN = re.compile(_BEGIN, re.IGNORECASE)
 _IS_END = re.compile(_END, re.IGNORECASE)
 _IS_EITHER = re.compile(rf"(?P<begin>{_BEGIN})|{_END}", re.IGNORECASE)
@@ -30,7 +40,7 @@ _IS_ALONE = re.compile(rf"(?:\A|\n)[ \t]{{0,8}}(?:{_END})[ \t]{{0,8}}\n", re.IGN
 _IS_LAST = re.compile(rf"(?:\A|\n)[ \t]{{0,8}}(?:{_END})\s{{0,8}}\Z", re.IGNORECASE)
 """The end of a thought whose beginning was not said, as every template writes it: on a line of its own."""
 
-_LONGEST = 48
+_LONGEST = 64
 """Characters of a mark with what stands beside it, at most."""
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)

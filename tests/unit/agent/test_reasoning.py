@@ -38,6 +38,10 @@ CASES = [
     ("[THINK]They greet.[/THINK]Hello.", "Hello."),
     ("<seed:think>They greet.</seed:think>Hello.", "Hello."),
     ("<think>a</think>\n<think>b</think>\nHello.", "Hello."),
+    ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>Hello.", "Hello."),
+    ("<|START_THINKING|>a<|END_THINKING|>Hello.", "Hello."),
+    ("◁think▷a◁/think▷Hello.", "Hello."),
+    ("<|im_start|>Hello.", "<|im_start|>Hello."),
     # Nested, and never closed as often as it was opened.
     ("<think>a<think>b</think>c</think>Hello.", "Hello."),
     ("<think>is <think> a tag?</think>Hello.", "Hello."),
