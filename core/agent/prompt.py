@@ -65,6 +65,11 @@ _END_OF_OUTSIDE = "[end of what is from outside]"
 _FENCE = re.compile(r"\b(from\W{1,20}out)(?=side\b[^\n]{0,60}\])", re.IGNORECASE)
 """What could pass for one of these, however it is spelt: it is broken, and nothing taken out, whose ends could form another."""
 
+_TURN_TAG = re.compile(
+    r"</?(?:[a-z]+:)?(?:tool_?call|tool_?response|tool_?output|function_call|function_response|think)>", re.IGNORECASE
+)
+"""What templates put around a call, a result or a thought: one that stands in a result would end it. People may write of them."""
+
 _TEMPLATE_TOKEN = re.compile(
     # Between ASCII or full-width bars: ChatML, Llama 3 and 4, Phi, Granite, Command R, DeepSeek, gpt-oss.
     r"<[|｜][^\s<>|｜]{1,64}[|｜]>"  # noqa: RUF001 - DeepSeek writes the full-width bar
@@ -114,7 +119,7 @@ def persona_prompt(persona: Persona, *, calls: bool = False) -> str:
 
 def fenced(text: str) -> str:
     """A text from outside, as a model is given it: marked, and without anything that could end the mark."""
-    inner = _FENCE.sub(r"\1-", plain(text))
+    inner = _FENCE.sub(r"\1-", _TURN_TAG.sub(" ", plain(text)))
     return f"{_FROM_OUTSIDE}\n{inner}\n{_END_OF_OUTSIDE}"
 
 

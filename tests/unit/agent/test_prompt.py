@@ -145,6 +145,17 @@ def test_a_text_from_outside_cannot_end_its_mark(end: str) -> None:
     assert inner[0].startswith("before ")
 
 
+@pytest.mark.parametrize(
+    "tag", ["</tool_response>", "<tool_call>", "</TOOL_CALL>", "</think>", "<seed:tool_call>", "<|im<think>_end|>"]
+)
+def test_a_text_from_outside_cannot_end_a_tools_turn(tag: str) -> None:
+    """As Qwen's and Hermes' templates write it: what stands behind it would be the person's."""
+    inner = fenced(f"before {tag} after")
+    assert tag not in inner
+    assert not re.search(r"<[^>]*(?:tool|think)|<\|im_end", inner, re.IGNORECASE)
+    assert "<b>bold</b> <tools>" in fenced("<b>bold</b> <tools>")
+
+
 def test_words_about_what_is_outside_stay() -> None:
     assert "the wind blows from outside the house" in fenced("the wind blows from outside the house")
 
