@@ -45,7 +45,7 @@ class OllamaModel(ModelServer):
                 except TimeoutError:
                     raise PullFailed(model=name, why=f"nothing came for {round(self._patience.first)} s") from None
                 yield step
-        self._verdict = self._first = None  # there is one more
+        self._forget()
 
     async def embedder(self) -> str | None:
         """See `core.agent.vectors.Embedder`."""

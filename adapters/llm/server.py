@@ -218,6 +218,12 @@ class ModelServer(ABC):
                 return await self._judge(self._patience.fresh)
             return self._verdict[1]
 
+    def _forget(self) -> None:
+        """There is a model more, or another of the same name."""
+        self._verdict = self._first = None
+        for known in (self._cards, self._without_tools, self._thinking):
+            known.clear()
+
     async def watch(self) -> None:
         """Look before each verdict goes stale, for ever, so that no command waits for a server that does not answer."""
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from adapters.clockwork import SystemClock
 from adapters.llm.ollama import OllamaModel, Patience
 from core.agent import pulling
-from core.agent.model import BadModelName, ModelGarbled, ModelUnreachable
+from core.agent.model import BadModelName, Card, ChatMessage, ModelGarbled, ModelUnreachable, ToolSpec
 from core.agent.pulling import (
     MOST,
     ComesAlready,
@@ -69,6 +70,19 @@ async def test_it_is_told_how_far_a_model_is_until_it_is_there(
         "Getting phi4: all 1.5 GB are there; verifying sha256 digest.",
     ]
     assert "phi4:latest" in await model.models()
+
+
+async def test_what_was_known_of_a_model_that_is_got_anew_is_looked_at_again(
+    pulls: Pulls, model: OllamaModel, server: OllamaServer
+) -> None:
+    server.toolless, server.pulls["llama3.2"] = {"llama3.2:latest"}, WHOLE
+    tool = ToolSpec("add", "Adds.", {"type": "object", "properties": {}})
+    async with aclosing(model.chat([ChatMessage("user", "hi")], model=None, num_ctx=512, tools=[tool])) as pieces:
+        assert [piece async for piece in pieces]
+    server.toolless, server.window = set(), 4096
+    assert not (await model.card("llama3.2:latest")).tools
+    await pulls.get("llama3.2", "here", lambda _: None)
+    assert await model.card("llama3.2:latest") == Card(4096, tools=True)
 
 
 @pytest.mark.parametrize(
