@@ -23,6 +23,10 @@ _STREAMS = ("/api/chat", "/api/pull", "/chat/completions")
 """What is read line by line, however long."""
 
 
+_BLANKS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""What ends an event of a stream of them."""
+
+
 class TooMuch(ValueError):
     """An answer that no model server gives."""
 
@@ -44,18 +48,21 @@ async def bounded(response: httpx.Response) -> None:
         raise TooMuch("a compressed answer")
     if isinstance(response.stream, httpx.AsyncByteStream):
         streamed = response.is_success and response.request.url.path.endswith(_STREAMS)
-        response.stream = _Bounded(response.stream, whole=not streamed)
+        events = streamed and response.headers.get("content-type", "").startswith("text/event-stream")
+        response.stream = _Bounded(response.stream, whole=not streamed, events=events)
 
 
 class _Bounded(httpx.AsyncByteStream):
     """A body that ends with `TooMuch` before it fills the memory."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, *, whole: bool) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, *, whole: bool, events: bool) -> None:
         self._stream = stream
         self._whole = whole
+        self._events = events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        line = body = 0
+        line = body = event = 0
+        end = b""
         async for chunk in self._stream:
             first, *rest = chunk.split(b"\n")
             longest = max(line + len(first), *map(len, rest), 0)
@@ -65,6 +72,12 @@ class _Bounded(httpx.AsyncByteStream):
                 raise TooMuch(f"an answer of more than {LARGEST_BODY // 2**20} MB")
             if not self._whole and longest > LONGEST_LINE:
                 raise TooMuch(f"a line of more than {LONGEST_LINE // 2**20} MB")
+            if self._events:
+                ended = max((end + chunk).rfind(blank) for blank in _BLANKS)
+                event = event + len(chunk) if ended < 0 else len(end) + len(chunk) - ended
+                end = (end + chunk)[-3:]
+                if event > LARGEST_BODY:
+                    raise TooMuch(f"an event of more than {LARGEST_BODY // 2**20} MB")
             yield chunk
 
     async def aclose(self) -> None:

@@ -274,6 +274,16 @@ async def test_calls_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -
             await said(model)
 
 
+async def test_an_event_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "LARGEST_BODY", 2**12)
+    async with OpenAIServer.running("a") as server, OpenAIModel(server.url, clock=HandClock()) as model:
+        server.says(*[b"data: x\n" * 100] * 10, Fate.SILENCE)
+        with pytest.raises(OtherProtocol, match="an event of more than"):
+            await heard(model, "a")
+        server.says(*["x" * 300] * 30)
+        assert "".join(await heard(model, "a")) == "x" * 9000, "each by itself"
+
+
 async def test_a_model_that_takes_no_tools_is_asked_without(server: Server, model: Model) -> None:
     if isinstance(server, OllamaServer):
         server.toolless = {"qwen3:8b"}
