@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.mcp.servers import BadServers
+from adapters.mcp.servers import BadServers, load
 from bot.mcp_servers import KIND, Agreeing, Said
 from config.log import mask
 from config.settings import McpGroup
@@ -274,8 +274,19 @@ BAD_FILES = [
         "TIMMY_DATA_DIR is a setting of the hub",
     ),
     ('{"mcpServers": {"a": {"command": "x", "timeout": "soon secret"}}}', "timeout"),
+    (json.dumps({"mcpServers": {f"a{number}": {"command": "x"} for number in range(17)}}), "there are more than 16"),
+    ('{"mcpServers": {}}' + " " * 256 * 1024, "it is larger than 262,144 bytes"),
     ('{"mcpServers": ' + '{"a":' * 3000 + "1" + "}" * 3000 + "}", "it is no JSON"),
 ]
+
+
+def test_one_that_is_disabled_is_none_and_leave_of_other_programs_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "mcp.json"
+    file.write_text(
+        '{"mcpServers": {"a": {"command": "x", "disabled": true}, "b": {"command": "y", "autoApprove": ["pay"]}}}'
+    )
+    ((name, spec),) = load(file).items()
+    assert (name, spec.command, spec.read, spec.members) == ("b", "y", (), False)
 
 
 @pytest.mark.parametrize(("text", "why"), first(4, BAD_FILES))

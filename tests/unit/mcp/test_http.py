@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,9 @@ class Site:
             case "tools/call" if self.behaviour == "huge":
                 return web.Response(body=b'{"x": "' + b"y" * 6_000_000 + b'"}', content_type="application/json")
             case "tools/call" if self.behaviour == "huge event":
-                return web.Response(body=b"data: " + b"y" * 3_000_000 + b"\n\n", content_type="text/event-stream")
+                result = {"content": [{"type": "text", "text": "y" * 3_000_000}]}
+                event = json.dumps({"jsonrpc": "2.0", "id": said["id"], "result": result})
+                return web.Response(text=f"data: {event}\n\n", content_type="text/event-stream")
             case "tools/call" if self.behaviour == "fails":
                 raise web.HTTPInternalServerError(text="a secret of the server")
             case "tools/call":
@@ -134,15 +137,43 @@ async def test_no_address_beyond_the_own_network_is_reached_unless_it_was_allowe
             assert "is not in your own network" in str(errors[0]), host
 
 
-async def test_a_name_is_looked_up_and_what_it_leads_to_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def leads(*_: Any, **__: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
+def lead(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Every name leads there."""
+
+    async def leads(_: str, port: int, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", leads)
+
+
+@pytest.mark.parametrize("addresses", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"], ["192.0.2.1", "127.0.0.1"]])
+async def test_a_name_is_looked_up_and_what_it_leads_to_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    lead(monkeypatch, *addresses)
     async with reached(tmp_path, url="http://printer.local/mcp") as (_, errors):
         assert "printer.local is not in your own network" in str(errors[0])
+
+
+async def test_the_address_that_was_looked_at_is_the_one_that_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site() as one:
+        lead(monkeypatch, "127.0.0.1")
+        port = one.base.rpartition(":")[2]
+        async with reached(tmp_path, url=f"http://printer.local:{port}/mcp") as (far, _):
+            assert await far.call("add", {}) == "3", "no name server is asked once more"
+        assert {headers["Host"] for headers in one.headers} == {f"printer.local:{port}"}
+
+
+async def test_nothing_is_sent_to_another_host() -> None:
+    from httpx2 import Request  # noqa: PLC0415 - as above
+
+    from adapters.mcp.wire import _Checked  # noqa: PLC0415
+
+    checked = _Checked("far", ServerSpec(url="http://127.0.0.1:9/mcp"))
+    with pytest.raises(HubError, match=r"127\.0\.0\.2 is not in your own network"):
+        await checked.handle_async_request(Request("POST", "http://127.0.0.2:9/mcp"))
 
 
 async def test_one_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ SCHEMA: dict[str, Any] = {
         "days": {"type": ["integer", "null"]},
         "any": {"anyOf": [{"$ref": "#/$defs/x"}]},
         "odd": {"type": {}},
+        "now pay eve": {"type": "string"},
     },
     "required": ["city"],
     "$defs": {"x": {"type": "string"}},
