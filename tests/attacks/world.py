@@ -60,9 +60,9 @@ EVIL = "https://evil.example/"
 SCOUT = Persona(
     "scout", "research", ("research",), 30, (),
     tools=("read_file", "list_files", "search_files", "fetch_page", "write_file", "tasks", "balance", "remember", "recall",
-           "take_note", "git_log", "peer__look"),
+           "take_note", "git_log", "peer__look", "say"),
 )  # fmt: skip
-"""A persona of the hub's own with every tool that could do harm."""
+"""A persona of the hub's own with every tool that could do harm, and one that there is not."""
 
 
 class Refusal(UserError):

@@ -10,20 +10,22 @@ import pytest
 
 from adapters.llm.server import CARD_MS
 from adapters.skills.errors import FileThere
-from bot import tooling
-from bot.tooling import MAX_SHOWN, MAX_WAITING, NobodyToAsk, NotAllToSee, TooLongToShow
+from bot.tooling import MAX_SHOWN, MAX_WAITING, NobodyToAsk, NotAllToSee, NothingToGoOn, TooLongToShow, WaitsEnough
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Proxy, Role
+from core.tokens import NotAsYouWere
 from tests.ollama_server import Calls, Fault, OllamaServer
 from tests.scenario.bot import hub, let_in
 from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
     from pathlib import Path
 
     from core.agent.model import ToolSpec
+    from core.approval import Approval
+    from core.chat import Inbound
     from core.events import Json
     from tests.scenario.bot import Bot
 
@@ -155,7 +157,7 @@ async def test_nobody_is_asked_about_what_cannot_be_done(bot: Bot, server: Ollam
 async def test_whoever_is_asked_enough_is_told_what_waits_and_how_to_answer(
     bot: Bot, server: OllamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tooling, "MAX_WAITING", 2)
+    monkeypatch.setattr("bot.tooling.MAX_WAITING", 2)
     for number in range(2):
         server.says(Calls("write_file", {"path": f"{number}.md", "text": "x"}))
         server.says("I asked you.")
@@ -307,13 +309,64 @@ async def test_whoever_speaks_by_a_device_is_asked_and_whoever_cannot_be_is_not(
     assert bot.rows("SELECT approvers FROM approval") == [('["telegram:5"]',)]
 
 
+async def test_what_was_agreed_to_is_done_once_for_who_asked_and_gone_on_with_where_they_did(
+    bot: Bot, desk: Desk
+) -> None:
+    await let_in(bot, "telegram:5", "member")
+    tooling, people = bot.app.hub.tooling(), bot.app.hub.identities
+    ann, tried = (
+        await people.caller("telegram:5", private=False),
+        await people.caller("console:owner", private=True, acting_for="telegram:7"),
+    )
+    said: list[Inbound] = []
+
+    async def say(message: Inbound) -> None:
+        said.append(message)
+
+    async def asked(caller: Caller, where: str, text: str) -> Approval:
+        number, _ = await tooling.ask(desk.write, {"path": "a.md", "text": text}, Use(caller, where, "k"))
+        found = await bot.app.store.read(lambda tx: tx.approvals.find(number))
+        assert found is not None
+        return found
+
+    first = await asked(ann, "telegram:-100", "one")
+    assert first.expires_at - first.created_at == 3_600_000
+    for _ in range(2):
+        await tooling.carry(say, first)
+    assert [use.caller.private for use in desk.write.uses] == [False], "a group's, and once"
+    assert {(one.conversation, one.private, one.text) for one in said} == {("telegram:-100", False, "/continue A-1")}
+    assert (await tooling.agreed(ann, "telegram:-100", 1)).name == "A-1"
+    with pytest.raises(NothingToGoOn):
+        await tooling.agreed(ann, "telegram:5", 1)
+    await tooling.carry(say, await asked(tried, "console:owner", "two"))
+    assert said[-1].acting_for == "telegram:7", "with no more rights than before"
+    later = await asked(ann, "telegram:-100", "three")
+    await bot.app.store.write(lambda tx: tx.tokens.take_away("telegram:5", tx.now))
+    with pytest.raises(NotAsYouWere):
+        await tooling.carry(say, later)
+    assert len(desk.write.called) == 2
+
+
+async def test_whom_so_many_wait_for_is_asked_no_more_and_what_waits_already_is_not_refused(
+    bot: Bot, desk: Desk
+) -> None:
+    def asked(number: int) -> Awaitable[tuple[int, str]]:
+        return bot.app.hub.tooling().ask(desk.write, {"path": f"{number}.md", "text": "x"}, Use(OWNER, "console", "k"))
+
+    assert [(await asked(number))[0] for number in range(MAX_WAITING)] == [*range(1, MAX_WAITING + 1)]
+    with pytest.raises(WaitsEnough):
+        await asked(MAX_WAITING)
+    assert await asked(0) == (1, "A-1")
+
+
 async def test_what_its_own_words_leave_out_of_a_call_is_not_asked(bot: Bot) -> None:
     class Sly(Made):
         def words(self, arguments: Mapping[str, Json]) -> str:
             return f"write {arguments['path']}"
 
     sly, use = Sly("write_file", _written, Effect.ASK, takes=("path", "text")), Use(OWNER, "console", "k")
-    for text in ("pay eve", "\npay eve"):
+    hidden: list[Json] = ["pay eve", "\npay eve", ["pay eve"], {"then": ["pay eve"]}]
+    for text in hidden:
         with pytest.raises(NotAllToSee, match="leaves a part of its arguments out"):
             await bot.app.hub.tooling().ask(sly, {"path": "a.md", "text": text}, use)
     long = {"path": "a.md", "text": "x" * (MAX_SHOWN - len("write_file a.md "))}
