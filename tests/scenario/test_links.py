@@ -31,21 +31,15 @@ from tests.ollama_server import OllamaServer, Wire
 from tests.scenario.bot import OWNER, balances, hub, prove, settings
 from tests.scenario.held_store import HeldDatabase, held
 from tests.scenario.telegram import ANN, BOB, OLGA, on_telegram
-from tests.telegram_server import TelegramServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.scenario.bot import Bot
+    from tests.telegram_server import TelegramServer
 
 ANNS, BOBS, EVES = f"telegram:{ANN}", f"telegram:{BOB}", "matrix:@eve:localhost"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer() as server:
-        yield server
 
 
 class People:

@@ -15,7 +15,7 @@ from config.settings import BadSetting, Http, Telegram, load
 from tests.depth import first
 from tests.scenario.bot import hub, settings
 from tests.scenario.telegram import OLGA
-from tests.telegram_server import TOKEN, TelegramServer
+from tests.telegram_server import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.scenario.bot import Bot
     from tests.telegram_objects import Chat
+    from tests.telegram_server import TelegramServer
 
 PUBLIC = "https://hub.example.org"
 PATH = "/telegram/webhook"
@@ -72,12 +73,6 @@ async def hooked(folder: Path, server: TelegramServer, **more: Any) -> AsyncIter
         surface: Any = next(one for one in bot.app.health.surfaces if one.name == "telegram")
         await bot.see(lambda: surface._hooked, "Telegram up")
         yield talk
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer() as server:
-        yield server
 
 
 async def test_what_telegram_sends_is_answered_and_the_same_again_does_nothing(

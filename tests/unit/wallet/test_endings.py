@@ -23,24 +23,15 @@ from core.wallet.lightning import NodeBehind
 from core.wallet.payment import GivenUp, InvoiceExpired, State
 from tests.fakes import FakeIds
 from tests.twin_node import WHOLE, Fault
-from tests.unit.wallet.payments_bench import ANN, OWNER, bench
+from tests.unit.wallet.payments_bench import ANN, OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from core.wallet.payment import Payment
     from tests.unit.wallet.payments_bench import Bench
 
 HUNDRED, GRANT = to_msat(100), to_msat(10_000)
 SHY = WHOLE._replace(once=False, track=False)
 """What a node that says nothing of its payments is."""
-
-
-@pytest.fixture
-async def hub(path: Path) -> AsyncIterator[Bench]:
-    async with bench(path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -22,23 +22,16 @@ from core.wallet.suspense import NotInSuspense, Suspense, SuspenseLacks
 from core.wallet.wallet import NobodysWallet
 from tests.fakes import FakeIds
 from tests.twin_node import START, Fault, decode
-from tests.unit.wallet.payments_bench import ANN, OWNER, bench
+from tests.unit.wallet.payments_bench import ANN, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from core.wallet.invoices import Invoice
     from tests.unit.wallet.payments_bench import Bench
 
 HUNDRED = to_msat(100)
 HAD = to_msat(300)
-
-
-@pytest.fixture
-async def hub(path: Path) -> AsyncIterator[Bench]:
-    async with bench(path) as made:
-        yield made
 
 
 async def asked(hub: Bench, key: str = "i1", account: str = "user:telegram:1") -> Invoice:

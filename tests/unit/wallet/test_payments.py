@@ -21,11 +21,10 @@ from core.wallet.outgoing import CannotTakeBack, OwnGate, PaysYourself, attempte
 from core.wallet.payment import EARLIER, BeingPaid, HashTaken, InvoiceExpired, PaidAlready, State, TriedAlready, resolve
 from core.wallet.payments import NODE_SECONDS, PATIENCE_MS, SILENT_MS
 from tests.twin_node import START, WHOLE, Fault, Line
-from tests.unit.wallet.payments_bench import ANN, OWNER, bench
+from tests.unit.wallet.payments_bench import ANN, OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import Callable
 
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.unit.wallet.payments_bench import Bench
@@ -34,12 +33,6 @@ ENDS = {Kind.PAYMENT_SUCCEEDED, Kind.PAYMENT_FAILED}
 ONE_SHOT = WHOLE._replace(once=False)
 HUNDRED = to_msat(100)
 GRANT = to_msat(10_000)
-
-
-@pytest.fixture
-async def hub(path: Path) -> AsyncIterator[Bench]:
-    async with bench(path) as made:
-        yield made
 
 
 async def ended(hub: Bench) -> list[bool]:

@@ -13,23 +13,14 @@ from core.wallet.payment import LEAST_FEE, State
 from core.wallet.purse import Purse, ServiceNotPaid, StillOnItsWay
 from tests.fakes import FakeIds
 from tests.twin_node import Fault, decode
-from tests.unit.wallet.payments_bench import ANN, OWNER, bench
+from tests.unit.wallet.payments_bench import ANN, OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from tests.unit.wallet.payments_bench import Bench
 
 OWNERS = f"user:{OWNER.name}"
 SATS = to_msat(50)
 MOST = to_msat(60)
-
-
-@pytest.fixture
-async def hub(path: Path) -> AsyncIterator[Bench]:
-    async with bench(path) as made:
-        yield made
 
 
 @pytest.fixture
