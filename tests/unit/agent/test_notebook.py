@@ -61,6 +61,21 @@ async def test_a_word_is_kept_once_and_not_again_once_it_is_forgotten(
     assert await texts(notebook, ann) == []
 
 
+async def test_the_very_words_of_a_fact_name_it(notebook: Notebook, identities: Identities) -> None:
+    ann, ben = await caller(identities, ANN), await caller(identities, BEN)
+    for number, text in enumerate(("Tea", "tea", "Tea is green", "I like rain.")):
+        await notebook.remember(ann, ANN, text, f"k{number}")
+
+    async def named(text: str, who: Caller = ann, where: str = ANN) -> list[str]:
+        return [fact.name for fact in await notebook.exact(who, where, text)]
+
+    assert await named("Tea") == ["M-1"]
+    assert await named("TEA") == ["M-2", "M-1"], "which of both was not said"
+    assert await named("\u201ci like Rain\u201d") == ["M-4"]
+    assert await named("Tea is") == []
+    assert await named("Tea", ben, BEN) == []
+
+
 async def test_a_memory_has_its_bound(
     notebook: Notebook, identities: Identities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
