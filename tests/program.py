@@ -58,7 +58,7 @@ class Program:
         read_out, write_out = _FORKS.Pipe(duplex=False)
         read_err, write_err = _FORKS.Pipe(duplex=False)
         process = _FORKS.Process(target=_main, args=(words, dict(env), write_out, write_err))
-        process.start()
+        await asyncio.to_thread(process.start)  # the first waits until all is imported
         write_out.close()
         write_err.close()
 

@@ -104,13 +104,17 @@ class Office:
         log.info("gateways reach this hub by way of Redis at %s; there it is %s", self._link.where, self._keys.hub)
 
     async def _be_alone(self, redis: Redis) -> None:
-        """Where there was another hub of this id, wait until it is silent for so long that it is gone. Raises `SameHub`."""
-        loop, self._met = asyncio.get_running_loop(), b""
-        end = loop.time() + HERE_SECONDS
+        """Where there was another hub of this id, wait until it is silent for so long that it is gone. Raises `SameHub`.
+
+        What counts is how often nothing was heard, and no clock: while this process itself stood still, it heard nothing either.
+        """
+        self._met = b""
         await self._meet(redis)
-        while self._twin and loop.time() < end:
+        silences = 0.0
+        while self._twin and silences < HERE_SECONDS:
             await self._read_starts(redis, "BLOCK", BLOCK_MS)
             await self._meet(redis)
+            silences += BLOCK_MS / 1000
         self._twin = False
 
     async def _meet(self, redis: Redis) -> None:

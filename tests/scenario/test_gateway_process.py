@@ -34,7 +34,10 @@ async def test_it_serves_until_it_is_told_to_stop_and_answers_who_waits_then(tmp
         ):  # fmt: skip
             far = crew.Worker(session, "box", box.token, way.address)
             await far.enrol()
+            bot.pass_time(SILENCE / 1000)
+            assert not bot.app.hub.coordinator.crew.here("box")
             assert await far.tasks() == []
+            await bot.see(lambda: bot.app.hub.coordinator.crew.here("box"), "the hub has heard of that", pace=0)
             async with session.get(f"{way.address}/openapi.json") as answer:
                 assert "/internal/tasks" in (await answer.json())["paths"]
             async with session.get(f"{way.address}/") as answer:
