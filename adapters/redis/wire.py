@@ -188,4 +188,6 @@ def _line(error: Exception) -> str:
     while found is not None and not (isinstance(found, OSError) and found.errno):
         found = found.__cause__ or found.__context__
     said = str(next(iter(error.args), type(error).__name__)) if found is None else cause(found)
-    return " ".join(said.rpartition(" of pipeline caused error: ")[2].split())[:200].rstrip(".")
+    _, of_several, said = said.rpartition(" of pipeline caused error: ")
+    said = said.strip("()\"',") if of_several else said  # as the arguments of an exception
+    return " ".join(said.split())[:200].rstrip(".")

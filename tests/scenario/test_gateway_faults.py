@@ -7,10 +7,12 @@ import itertools
 import json
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import pytest
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError
 
 from adapters.crew.client import HubClient
 from adapters.redis import branch as branches
@@ -774,6 +776,16 @@ async def test_a_token_that_is_revoked_while_a_gateway_asks_about_it_is_not_reme
             patched.setattr(way.branch, "_ask", slowly)
             await way.branch.check(box.token)
         assert await way.branch.check(box.token) is None
+
+
+def test_what_redis_says_to_one_of_several_commands_is_understood_as_what_it_says_to_one() -> None:
+    link = Link("redis://127.0.0.1:1/0", "timmy")
+    for said in ("MISCONF nothing is saved.", "NOGROUP no such key", "WRONGTYPE of value"):
+        alone, of_several = (ResponseError(said) for _ in range(2))
+        Pipeline.annotate_exception(cast("Any", None), of_several, 1, ["XADD", "key"])
+        assert "pipeline" in str(of_several)
+        assert type(link.told(of_several)) is type(link.told(alone)) is not wire.RedisUnfit
+        assert str(link.told(of_several)) == str(link.told(alone))
 
 
 async def test_a_worker_says_in_sentences_why_a_gateway_does_not_reach_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
