@@ -11,7 +11,6 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bot.approvals import ApprovalTx, put
-from bot.views_notices import brought, joined, parted
 from core.access import Action, authorize
 from core.automation.notify import NoticeTx
 from core.automation.topics import Notice, Topic
@@ -178,6 +177,8 @@ class Links:
 
         Raises `NotLinked`, or that it is nobody's name.
         """
+        from bot.views_notices import parted  # noqa: PLC0415 - for the first who is taken off
+
         authorize(caller, Action.LINK)
 
         def work(tx: LinkTx) -> tuple[str, str, list[Outgoing]]:
@@ -246,6 +247,8 @@ class Links:
         return sorted(self._of(CONSOLE_OWNER) - {maker} | {CONSOLE_OWNER})
 
     def _link(self, tx: LinkTx, wish: Wish, account: str, key: str) -> _Outcome:
+        from bot.views_notices import brought, joined  # noqa: PLC0415 - for the first who links
+
         hours = self._notices.join(tx, wish.actor, wish.root)
         told = self._tell(tx, self._of(account), _warning(wish, account, brought(wish.root, *hours)), but=wish.actor)
         tx.links.link(wish.actor, wish.root, wish.name, tx.now)
