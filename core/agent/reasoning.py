@@ -40,6 +40,9 @@ _IS_ALONE = re.compile(rf"(?:\A|\n)[ \t]{{0,8}}(?:{_END})[ \t]{{0,8}}\n", re.IGN
 _IS_LAST = re.compile(rf"(?:\A|\n)[ \t]{{0,8}}(?:{_END})\s{{0,8}}\Z", re.IGNORECASE)
 """The end of a thought whose beginning was not said, as every template writes it: on a line of its own."""
 
+_MOST_BLANK = 1000
+"""Blanks before a thought, at most."""
+
 _LONGEST = 64
 """Characters of a mark with what stands beside it, at most."""
 
@@ -100,7 +103,7 @@ class Reasoning:
             self._at, self._text, self._held, self._open = _At.THOUGHT, lead[begin.end() :], None, 1
             self.begun = self.begun and self._thought
             yield from self._thinking()
-        elif any(one.startswith(lead.lower()) for one in _BEGINNINGS):
+        elif len(self._text) < _MOST_BLANK and any(one.startswith(lead.lower()) for one in _BEGINNINGS):
             return
         elif self._held is not None:
             self._at, self._open = _At.THOUGHT, 1

@@ -119,6 +119,12 @@ def test_what_is_kept_back_before_a_call_was_the_thought_before_it() -> None:
     assert heard.begun
 
 
+def test_blanks_without_end_are_said() -> None:
+    heard = Reasoning()
+    assert list(heard.hears(" " * 999)) == []
+    assert list(heard.hears("\n")) == [" " * 999 + "\n"]
+
+
 def test_so_much_is_kept_back_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reasoning, "MOST_HELD", 100)
     heard = Reasoning(begun=True)
