@@ -288,6 +288,17 @@ async def test_no_more_is_taken_than_was_meant_packed_or_not() -> None:
     )
 
 
+async def test_what_is_too_large_is_not_read_to_its_end() -> None:
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"a" * 1_001)
+        await asyncio.Event().wait()
+        return answer
+
+    assert "larger than the 1,000 bytes" in await refusal(PageTooLarge, endless, Bounds(seconds=5, size=1_000))
+
+
 @pytest.mark.parametrize(
     ("body", "packing"),
     [(b"nonsense", "gzip"), (gzip.compress(b"hello" * 100, mtime=0)[:-20], "gzip"), (b"a", "br"), (b"a", "gzip, gzip")],
