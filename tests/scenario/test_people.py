@@ -136,6 +136,16 @@ async def test_what_a_crash_kept_from_being_noted_as_done_is_done_once(tmp_path:
         assert coordinator._docket.progress == {}, "and nothing is told of no words"
 
 
+async def test_what_was_accepted_before_a_crash_is_paid_once(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await _won_by_owner(bot)
+        await bot.say("/deliver T-1 it is blue now")
+        owner = await bot.app.hub.identities.caller(OWNER, private=True)
+        ended = [(await bot.app.hub.coordinator.accept(owner, 1, key="a")).status for _ in range(2)]
+        assert ended == ["settled", "settled"]
+        prove(bot.app.settings)
+
+
 async def test_a_task_for_one_person_whose_result_was_rejected_does_not_wait_for_nobody(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await _won_by_owner(bot)
