@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 PATIENCE = 10
 """Real seconds until a test gives up on what it waits for."""
 
-MOMENT = 0.002
-"""Real seconds between two looks at what takes real time."""
+HASTY, MOMENT = 20, 0.002
+"""After so many looks something takes real time: so many seconds lie between two looks from then on."""
 
 _STARTS = itertools.count()
 
@@ -228,14 +228,16 @@ class Bot(Console):
         """Wait until something is true outside; the hub's clock runs ahead by `pace` seconds a look (0: it stands still).
 
         A look waits for what is being written, so that a slow disk costs no time by the hub's clock. Where the clock stands still,
-        something real is awaited: a moment is left to it between two looks, since it may need this very processor.
+        something real is awaited: soon a moment is left to it between two looks, since it may need this very processor.
         """
+        looks = 0
         try:
             async with asyncio.timeout(PATIENCE):
                 while not (found := true()):
                     await self.app.store.write(lambda tx: None)
                     self.pass_time(pace)
-                    if not pace:
+                    looks += 1
+                    if not pace and looks > HASTY:
                         await asyncio.sleep(MOMENT)  # noqa: TID251
         except TimeoutError:
             raise AssertionError(f"never saw {what}") from None
