@@ -349,7 +349,7 @@ async def test_a_group_is_told_whoever_wanted_it_there_and_is_quiet_now(tmp_path
         bot.pass_time(1)
         await bot.say("/task write a poem pick=ask")
         await bot.until(kind="more", status="bidding")
-        assert came(bot, GROUP) == ["T-1 is up for bids, for 1d"]
+        assert came(bot, GROUP) == ["T-1 is up for bids, for 24 h"]
         assert came(bot, BOB) == []
         assert (await said(bot, BOB, "/notify"))["waiting"] == 1
 
