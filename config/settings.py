@@ -106,10 +106,6 @@ def _sats(value: object) -> object:
     return int(found[1].replace(",", ""))
 
 
-def _list(value: object) -> object:
-    return tuple(part for part in re.split(r"[,\s]+", value) if part) if isinstance(value, str) else value
-
-
 _DURATION_READER = BeforeValidator(_duration)
 Seconds = Annotated[int, _DURATION_READER, Field(ge=1, le=90 * 86400)]
 Sats = Annotated[int, BeforeValidator(_sats), Field(ge=0, le=21 * 10**14)]
