@@ -105,7 +105,7 @@ async def test_a_model_that_obeys_a_file_reaches_nothing(tmp_path: Path, server:
         assert everything(workspace) == before
         assert bot.rows("SELECT count(*) FROM task") == [(0,)]
         asked = bot.rows("SELECT count(*) FROM approval")
-        assert asked == [(int(attack.name in {"write_file", "edit_file", "fetch_page"}),)]
+        assert asked == [(int(attack.name in {"edit_file", "fetch_page"}),)]
 
 
 async def test_boxes_that_a_killed_hub_left_are_removed_by_the_next_start(tmp_path: Path) -> None:
