@@ -155,15 +155,24 @@ async def test_a_name_is_looked_up_and_what_it_leads_to_is_looked_at(
         assert "printer.local is not in your own network" in str(errors[0])
 
 
-async def test_the_address_that_was_looked_at_is_the_one_that_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with site() as one:
-        lead(monkeypatch, "127.0.0.1")
-        port = one.base.rpartition(":")[2]
-        async with reached(tmp_path, url=f"http://printer.local:{port}/mcp") as (far, _):
-            assert await far.call("add", {}) == "3", "no name server is asked once more"
-        assert {headers["Host"] for headers in one.headers} == {f"printer.local:{port}"}
+async def test_the_address_that_was_looked_at_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from httpx2 import MockTransport, Request, Response  # noqa: PLC0415 - as above
+
+    from adapters.mcp.wire import _Checked  # noqa: PLC0415
+
+    sent: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        sent.append(request)
+        return Response(200)
+
+    lead(monkeypatch, "127.0.0.1")
+    checked = _Checked("far", ServerSpec(url="http://printer.local:9/mcp"))
+    monkeypatch.setattr(checked, "_inner", MockTransport(answer))
+    await checked.handle_async_request(Request("POST", "http://printer.local:9/mcp"))
+    (request,) = sent
+    assert (str(request.url), request.headers["Host"]) == ("http://127.0.0.1:9/mcp", "printer.local:9")
+    assert request.extensions["sni_hostname"] == "printer.local"
 
 
 async def test_nothing_is_sent_to_another_host() -> None:
