@@ -220,6 +220,12 @@ async def test_the_model_looks_up_the_memory_of_who_asks_and_of_nobody_else(
             (found,) = server.results
             assert found.startswith(wanted)
             assert found.count("M-") == (wanted != "Nothing is")
+        server.says(Calls("recall", {"words": "tuesdays"}))
+        server.says("That is it.")
+        await Chat(bot, BEN, GROUP).say("what can you remember of us?")
+        found = server.results[-1]
+        assert found.startswith("[from outside"), "somebody else had it kept"
+        assert "M-2: the club" in found
 
 
 LONG = "I tell you of my garden, of apples and of pears. " * 8
