@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot import views
+from bot import scheduling, views
 from core.automation import schedules
 from core.automation.schedule import UnknownZone
+from core.automation.when import read_line
 from core.chat import CommandCall, Inbound, Reply, Role
 from core.swarm.stuck import KINDS
 from tests.depth import first
@@ -427,7 +428,11 @@ async def test_the_same_message_plans_once_and_nobody_plans_without_end(
     monkeypatch.setattr(schedules, "MOST", 2)
     async with hub(tmp_path) as bot:
         call = "/every day at 9 /status"
-        await bot.say(call)
+        caller = await bot.app.hub.identities.caller(OWNER, private=True)
+        line = read_line("day at 9 /status", every=True)
+        for _ in range(2):
+            again = await scheduling.plan(bot.app.hub, CommandCall("every", {"command": line}, caller, OWNER, "one"))
+            assert again.data["schedule"] == "S-1", "the same message, after a crash"
         await bot.say(call)
         refused = await bot.say(call)
         assert refused["data"]["error"] == "too_many_schedules"
