@@ -93,6 +93,13 @@ class ScheduleRows:
             (run.outcome.value, run.at, run.schedule, run.due),
         )
 
+    def unmiss(self, now: int) -> list[int]:
+        """See `ScheduleStore`."""
+        rows = self._connection.execute(
+            "DELETE FROM schedule_run WHERE at > ?1 AND due > ?1 AND state = 'missed' RETURNING schedule", (now,)
+        )
+        return [number for (number,) in rows.fetchall()]
+
     def under_way(self, schedule: int) -> Run | None:
         """See `ScheduleStore`."""
         row = self._connection.execute(

@@ -208,6 +208,9 @@ class ScheduleStore(Protocol):
     def settle(self, run: Run) -> None:
         """What was under way came to this."""
 
+    def unmiss(self, now: int) -> list[int]:
+        """Forget that times were missed which are still to come; returns the schedules."""
+
     def under_way(self, schedule: int) -> Run | None:
         """The run that is under way."""
 
@@ -389,7 +392,16 @@ class Schedules:
         return ahead
 
     async def _straighten(self) -> None:
-        """What comes round again waits for its first time from now on that it did not have."""
+        """What comes round again waits for its first time from now on that it did not have.
+
+        What was missed by a clock that had run ahead is still to come, and was not.
+        """
+
+        def unmiss(tx: ScheduleTx) -> None:
+            for number in tx.schedules.unmiss(tx.now):
+                one = tx.schedules.find(number)
+                if one is not None and one.state is State.OVER and isinstance(one.rule, Once):
+                    tx.schedules.put(replace(one, state=State.ACTIVE, due=one.rule.at))
 
         def work(tx: ScheduleTx, some: Sequence[Schedule]) -> None:
             for seen in some:
@@ -397,6 +409,7 @@ class Schedules:
                 if one == seen and one.due is not None and (due := self._next(tx, one, tx.now, one.due)) is not None:
                     tx.schedules.put(replace(one, due=due))
 
+        await patiently(self._store, unmiss, self._clock)
         live = await self._store.read(lambda tx: tx.schedules.live())
         again = [one for one in live if one.state is State.ACTIVE and not isinstance(one.rule, Once)]
         for start in range(0, len(again), A_FEW):  # other writes go between

@@ -354,6 +354,7 @@ async def test_a_group_is_told_whoever_wanted_it_there_and_is_quiet_now(tmp_path
         assert (await said(bot, BOB, "/notify"))["waiting"] == 1
 
 
+@pytest.mark.long
 async def test_quiet_hours_in_a_zone_that_is_no_more_are_by_the_hubs_clock(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/notify quiet 15:00-17:00 zone=Europe/Berlin")

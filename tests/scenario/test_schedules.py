@@ -562,6 +562,21 @@ async def test_a_clock_that_is_set_forward_is_late_and_one_set_back_does_nothing
         assert len(due) == len(set(due)) == 4
 
 
+async def test_what_was_missed_by_a_clock_that_was_a_year_ahead_comes_at_its_time_all_the_same(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 3 days remind me to eat")
+        await bot.say("/every year on 24 december remind me to sing")
+        bot.clock.set_forward(400 * DAY * 1000)
+        await passed(bot, MINUTE)
+        assert [text.partition(" was missed")[0] for text in sorted(told(bot))] == ["S-1", "S-2"]
+        bot.clock.set_back(400 * DAY * 1000)
+        query = "SELECT state, due IS NOT NULL FROM schedule"
+        await bot.see(lambda: bot.rows(query) == [("active", 1)] * 2 and not bot.rows(RUNS), "both wait again", pace=5)
+        await passed(bot, 3 * DAY)
+        (came,) = told(bot)
+        assert came.startswith("Reminder: eat\n\nS-1")
+
+
 @pytest.mark.long
 async def test_a_clock_that_had_run_ahead_when_it_was_planned_leaves_nothing_out(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
