@@ -15,6 +15,7 @@ from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Proxy, Role
 from core.tokens import NotAsYouWere
+from tests.depth import first
 from tests.ollama_server import Calls, Fault, OllamaServer
 from tests.scenario.bot import hub, let_in
 from tests.toolbox import Box, Made
@@ -479,7 +480,7 @@ class Foreign(Made):
         return super().spec._replace(outside=True)
 
 
-@pytest.mark.parametrize("back", [True, False], ids=["its program is back", "its program is not back yet"])
+@pytest.mark.parametrize("back", first(1, [True, False]))  # back: its program is there again
 async def test_what_a_foreign_program_was_told_is_not_told_it_again_after_a_crash(
     tmp_path: Path, server: OllamaServer, back: bool
 ) -> None:
