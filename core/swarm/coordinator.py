@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.access import Action, authorize
-from core.errors import UserError
+from core.errors import Unavailable, UserError
 from core.events import Kind
 from core.money import to_msat
 from core.swarm import bidding, orders
 from core.swarm import task as life
-from core.swarm.appraisal import Appraiser
+from core.swarm.appraisal import Appraiser, NotWithModel
 from core.swarm.attempt import Attempts, Dismissed
 from core.swarm.auction import Bid
 from core.swarm.bidding import Terms
@@ -191,11 +191,17 @@ class Coordinator:
             authorize(order.caller, Action.TASK_MODEL)
 
     async def _in_form(self, order: Order) -> Order:
-        """The order checked, its model by its full name. Which models a worker of the crew has, the hub does not know."""
+        """The order checked, its model by its full name. Which models a worker of the crew has, the hub does not know.
+
+        Where the models cannot be listed the order is at fault: what waits for a model server waits for no node, nor for a restart.
+        """
         order = orders.checked(order, self._known)
         if order.model is None or self._find_model is None or self.crew.has(order.only):
             return order
-        return order._replace(model=await self._find_model(order.model))
+        try:
+            return order._replace(model=await self._find_model(order.model))
+        except Unavailable as error:
+            raise NotWithModel(model=order.model, why=str(error).rstrip(".")) from error
 
     async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:
         """A person bids; where only they were asked, they have won."""

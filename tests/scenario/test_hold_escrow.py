@@ -12,6 +12,7 @@ import pytest
 from adapters.lightning.simulated import SimulatedNode
 from adapters.sqlite.writer import Database
 from bot.doctor import Asked, examine
+from core.agent.model import ModelUnreachable
 from core.wallet.hold import MARGIN
 from core.wallet.lightning import HOLD_BLOCKS, InvoiceState, NodeDown, NodeRefused
 from tests.depth import first
@@ -144,6 +145,27 @@ async def test_the_model_that_was_ordered_is_that_of_the_task(tmp_path: Path) ->
         await node.outside_pays(asked["bolt11"])
         await stands(bot, "held", "taken")
         assert (await bot.settled("T-1"))["data"]["model"] == "parrot:latest"
+
+
+class Away(Parrot):
+    """A model whose server can be out of reach."""
+
+    away = False
+
+    async def models(self) -> list[str]:
+        if self.away:
+            raise ModelUnreachable(url="http://127.0.0.1:9")
+        return await super().models()
+
+
+async def test_where_the_model_server_is_gone_by_the_time_it_is_paid_the_sats_go_back(tmp_path: Path) -> None:
+    model = Away()
+    async with escrow(tmp_path, FakeClock(), model=model) as (bot, node):
+        asked = await bot.data(f"{POST} model=parrot")
+        model.away = True
+        await node.outside_pays(asked["bolt11"])
+        await all_went_back(bot, node, asked)
+        assert bot.app.health.parts["escrow"].restarts == 0, "the node answers"
 
 
 async def test_what_fails_goes_back_to_whoever_paid(tmp_path: Path) -> None:

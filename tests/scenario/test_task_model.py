@@ -9,6 +9,7 @@ import pytest
 
 from config import personas
 from config.settings import Ollama, OpenAI
+from core.swarm.orders import Order
 from tests.ollama_server import Fault, OllamaServer
 from tests.openai_server import OpenAIServer
 from tests.scenario.bot import PATIENCE, hub, let_in, settings
@@ -172,3 +173,15 @@ async def test_after_a_restart_it_is_still_that_model(tmp_path: Path, server: Ol
     async with hub(tmp_path, ollama=server.url, worker=None, personas=personas.load()) as bot:
         await bot.settled("T-1")
         assert [one["model"] for one in server.asked] == ["other:latest", "other:latest"]
+
+
+async def test_posted_before_a_crash_it_is_known_again_though_no_model_answers(bot: Bot, server: OllamaServer) -> None:
+    caller = await bot.app.hub.identities.caller("console:owner", private=True)
+    order = Order(caller, "console:owner", "write a poem of two lines", "told once", model="other", pick="ask")
+    task = await bot.app.hub.coordinator.post(order)
+    await server.stop()
+    assert (await bot.app.hub.coordinator.post(order)).id == task.id, "its sats are held: it was not refused"
+    refused = await bot.say(f"{POEM} model=other")
+    assert refused["data"]["error"] == "not_with_model"
+    assert "No agent here can do this with other: No model answers at" in refused["text"]
+    assert bot.rows("SELECT count(*) FROM task") == [(1,)]
