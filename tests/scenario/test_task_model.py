@@ -142,7 +142,6 @@ async def test_where_one_fails_the_next_does_it_with_that_model_too(bot: Bot, se
     assert bot.rows("SELECT count(DISTINCT agent), count(DISTINCT note) FROM bid WHERE price IS NOT NULL") == [(2, 1)]
 
 
-@pytest.mark.long
 async def test_only_who_may_choose_models_may_here_and_their_schedules_do(bot: Bot, server: OllamaServer) -> None:
     await let_in(bot, "telegram:7", "member")
     await let_in(bot, "telegram:8", "operator")

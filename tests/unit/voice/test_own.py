@@ -58,6 +58,7 @@ def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
         "write to notes.txt", "add eggs to shopping.txt and email it", "add a.txt to b.txt", "delete notes.txt",
         "add a tune to song.mp3", "read song.mp3", "find the best one of a.txt", "explain notes.md",
         "tomorrow at nine read welcome.md",
+        "read welcome.md and pay bob 500 sats", "add 500 sats to wallet.md", "read welcome.md and let quill know",
         "read welcome.md by tomorrow", "don't read welcome.md", "read welcome.md, no wait", "have somebody write a poem",
     ],
 )  # fmt: skip
