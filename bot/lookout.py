@@ -26,8 +26,11 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 20.0
 
-MEND_MS, STUCK_MS = 30_000, 60_000
-"""How long something looks stuck until it is set going once more, and until it is said to be stuck."""
+MEND_LOOKS, STUCK_LOOKS = 3, 4
+"""At so many looks on end something has looked stuck until it is set going once more, and until it is said to be stuck.
+
+Looks are counted and no time: over one jump of the clock whatever is due has not had its turn.
+"""
 
 MOST_TOLD = 5
 """What one message names."""
@@ -51,7 +54,7 @@ class Lookout:
         self._clock = clock
         self._owners = owners
         self._send = send
-        self._since: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
         self._mended: set[str] = set()
         self._told: set[str] = set()
         self.stuck: list[Stuck] = []
@@ -66,16 +69,15 @@ class Lookout:
     async def look(self) -> None:
         """One look at everything."""
         seen = {one.key: one for look in self._looks for one in await look()}
-        now = self._clock.steady()
-        self._since = {key: self._since.get(key, now) for key in seen}
+        self._seen = {key: self._seen.get(key, 0) + 1 for key in seen}
         self._mended &= seen.keys()
         self._told &= seen.keys()
         for key, one in seen.items():
-            if one.mend is not None and key not in self._mended and now - self._since[key] >= MEND_MS:
+            if one.mend is not None and key not in self._mended and self._seen[key] >= MEND_LOOKS:
                 log.warning("%s is set going once more: %s", one.about, one.why)
                 self._mended.add(key)
                 one.mend()
-        self.stuck = [one for key, one in seen.items() if now - self._since[key] >= STUCK_MS]
+        self.stuck = [one for key, one in seen.items() if self._seen[key] >= STUCK_LOOKS]
         if new := [one for one in self.stuck if one.key not in self._told]:
             await self._tell(new)
             self._told.update(one.key for one in new)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -109,6 +110,8 @@ def _sats(value: object) -> object:
 _DURATION_READER = BeforeValidator(_duration)
 Seconds = Annotated[int, _DURATION_READER, Field(ge=1, le=90 * 86400)]
 Sats = Annotated[int, BeforeValidator(_sats), Field(ge=0, le=21 * 10**14)]
+Folder = Annotated[Path, AfterValidator(Path.absolute)]
+"""Whole from the start on: what children are given of it means the same in whatever folder they work."""
 Names = Annotated[str, BeforeValidator(lambda value: ",".join(value) if isinstance(value, (list, tuple)) else value)]
 
 
@@ -817,8 +820,12 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    data_dir: Path = Field(Path("data"), description="where the hub keeps everything (made with mode 0700)")
-    workspace: Path = Field(Path("workspace"), description="the folder whose files tasks may read")
+    data_dir: Folder = Field(
+        Path("data"), validate_default=True, description="where the hub keeps everything (made with mode 0700)"
+    )
+    workspace: Folder = Field(
+        Path("workspace"), validate_default=True, description="the folder whose files tasks may read"
+    )
     owner: Names = Field("", description="actor ids that own this hub, separated by commas")
     timezone: str | None = Field(
         None, description="time zone for shown times, such as Europe/Berlin; the system's if not set"

@@ -138,7 +138,8 @@ def _keep(folder: Path, was: bytes | None) -> Path:
 
 
 def _kept(folder: Path) -> bytes | None:
-    return (folder / BEFORE).read_bytes() if (folder / BEFORE).exists() else None
+    """What is kept there; None: that there was no file. Raises OSError where nothing is, which is not that."""
+    return None if (folder / NONE).exists() else (folder / BEFORE).read_bytes()
 
 
 def _told(path: str, was: bytes | None, becomes: bytes | None) -> str:

@@ -33,6 +33,12 @@ def test_everything_has_a_default() -> None:
     assert found.ollama.url == "http://127.0.0.1:11434"
 
 
+def test_folders_are_whole_from_the_start_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TIMMY_WORKSPACE", "docs")
+    found = settings.load()
+    assert (found.data_dir, found.workspace) == (tmp_path / "data", tmp_path / "docs"), "children work in other folders"
+
+
 def test_a_slash_at_the_end_of_telegrams_address_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMMY_TELEGRAM_BASE_URL", "http://127.0.0.1:8081/")
     assert settings.load().telegram.base_url == "http://127.0.0.1:8081"

@@ -219,6 +219,14 @@ def test_a_change_that_was_begun_is_not_made_to_what_somebody_else_wrote_or_took
     assert workspace.held("log.md", 1000) == theirs
 
 
+def test_where_nothing_was_kept_nothing_is_put_back(root: Path, tmp_path: Path) -> None:
+    (root / "log.md").write_text("a")
+    job = Job(Workspace(root), "log.md", tmp_path, tmp_path, {"how": "back", "kept": str(tmp_path / "gone")})
+    with pytest.raises(FileNotFoundError):
+        change(job)
+    assert (root / "log.md").read_text() == "a", "that nothing is kept does not mean that there was no file"
+
+
 async def test_what_a_file_held_is_kept_whole_or_not_at_all(
     bench: Bench, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
