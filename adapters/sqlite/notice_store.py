@@ -55,10 +55,6 @@ class NoticeRows:
             "INSERT INTO held_notice (person, place, body, at) VALUES (?, ?, ?, ?)", (person, place, dump(reply), now)
         )
 
-    def hand_over(self, person: str, other: str) -> None:
-        """See `NoticeStore`."""
-        self._connection.execute("UPDATE held_notice SET person = ? WHERE person = ?", (other, person))
-
     def waiting(self) -> dict[str, int]:
         """See `NoticeStore`."""
         return dict(self._connection.execute("SELECT person, count(*) FROM held_notice GROUP BY person").fetchall())

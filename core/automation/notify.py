@@ -97,9 +97,6 @@ class NoticeStore(Protocol):
     def hold(self, person: str, place: str, reply: Reply, now: int) -> None:
         """Keep a message until a person's quiet hours are over."""
 
-    def hand_over(self, person: str, other: str) -> None:
-        """What waits for a person waits for another."""
-
     def waiting(self) -> dict[str, int]:
         """For whom how many wait."""
 
@@ -294,13 +291,13 @@ class Notices:
     def join(tx: NoticeTx, actor: str, person: str) -> tuple[Hours | None, Hours | None]:
         """An identity is one with another person's: their quiet hours hold for it, or its own for them where they have none.
 
-        What waits for it waits for them. Returns the hours that it had, and those that they had. Call `changed` after.
+        What waits for it waits for their end, and stays its own. Returns the hours that it had, and those that they had. Call
+        `changed` after.
         """
         hours = tx.notices.hours()
         had, theirs = hours.get(actor), hours.get(person)
         tx.notices.keep_hours(actor, None)
         tx.notices.keep_hours(person, theirs or had)
-        tx.notices.hand_over(actor, person)
         return had, theirs
 
     @staticmethod
@@ -327,7 +324,8 @@ class Notices:
             if owns or topic not in OWNERS
         }
         person = self.person(caller)
-        waiting = (await self._store.read(lambda tx: tx.notices.waiting())).get(person, 0)
+        held = await self._store.read(lambda tx: tx.notices.waiting())
+        waiting = sum(some for one, some in held.items() if self._person(one) == person)
         return Standing(told, self._hours.get(person), waiting, sorted(self._channels) if owns else ())
 
     # What waited -----------------------------------------------------------------------------------------------
@@ -350,8 +348,8 @@ class Notices:
         return await self._store.read(lambda tx: tx.notices.waiting())
 
     async def _look(self, person: str) -> int | None:
-        """Tell a person what waited, unless they are quiet: then until when. Who lost their role or their link is not told."""
-        hours = self._hours.get(person)
+        """Tell what waited for an identity, unless its person is quiet: then until when. Who lost role or link is not told."""
+        hours = await self._store.read(lambda tx: tx.notices.hours().get(self._root(tx, person)))
         if hours and (end := self._ends(hours, self._clock.now())) is not None:
             return end
         while True:

@@ -877,5 +877,25 @@ async def test_whoever_joins_brings_their_quiet_hours_along_and_whoever_leaves_k
         assert found.bot.rows(hours) == [(ANNS, 15, 18)], "who is nobody here any more has none"
 
 
-def _money(who: str) -> Notice:
-    return Notice(Topic.MONEY, Reply("money"), {who})
+@pytest.mark.long
+async def test_what_waited_comes_to_whoever_was_linked_and_taken_off_meanwhile(tmp_path: Path) -> None:
+    async with people(tmp_path) as found:
+        await found.let_in(BOBS)
+        await found.say(BOBS, "/notify quiet 15:00-17:00 zone=UTC")
+        notices = found.bot.app.hub.notices
+        await found.bot.app.store.write(lambda tx: notices.tell(tx, _money(BOBS)))
+        await found.link(BOBS, ANNS)
+        await found.bot.app.store.write(lambda tx: notices.tell(tx, _money(ANNS, BOBS, words="the account's")))
+        for who in (ANNS, BOBS):
+            assert (await found.say(who, "/notify"))["waiting"] == 3
+        await found.say(ANNS, f"/unlink {BOBS}")
+        assert (await found.say(BOBS, "/notify"))["waiting"] == 1
+        found.bot.pass_time(2 * 3600)
+        await found.bot.see(lambda: "the account's" in found.told(ANNS), pace=0)
+        await found.bot.see(lambda: not found.bot.rows("SELECT 1 FROM held_notice"), pace=0)
+        assert "money" in found.told(BOBS), "it was his before"
+        assert "the account's" not in found.told(BOBS)
+
+
+def _money(*who: str, words: str = "money") -> Notice:
+    return Notice(Topic.MONEY, Reply(words), set(who))
