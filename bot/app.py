@@ -390,7 +390,7 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
         supervisor.start("web", web.run)
         supervisor.start("events", partial(_after, dispatcher.caught_up, pump.run))
         supervisor.start(spark.name, learning.run)
-        supervisor.start("retention", Retention(store, clock, till.invoices.caught_up, notices.knows).run)
+        supervisor.start("retention", Retention(store, clock, till.invoices.caught_up, notices.knows, notices.load).run)
         # Work and clock wait for the first look: nobody is paid with what the node has let go of meanwhile. The look itself is not
         # broken off, or a task that it posts would be left lying.
         supervisor.start("escrow", escrow.run, abroad=True)

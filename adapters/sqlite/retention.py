@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.sqlite.writer import Database
@@ -61,6 +61,9 @@ LIVES: tuple[tuple[str, str, int], ...] = (
 )
 """(table, which rows, life in ms)."""
 
+IN_MEMORY = frozenset({"notice_wish", "quiet_hours"})
+"""Of these a hub holds all rows in memory."""
+
 UNPAID: tuple[tuple[str, str, int], ...] = (
     ("invoice", "state = 'open' AND account = 'income:l402' AND expires_at < ?", DAY),  # any stranger makes them
     ("invoice", "state = 'open' AND expires_at < ?", 30 * DAY),
@@ -88,12 +91,17 @@ class Retention:
         clock: Clock,
         caught_up: Callable[[], bool] = lambda: True,
         knows: Callable[[UnitOfWork, str], bool] = lambda _, __: True,
+        forgot: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`caught_up`: whether the node has told of all that was paid long ago. `knows`: whether somebody has a role here."""
+        """`caught_up`: whether the node has told of all that was paid long ago. `knows`: whether somebody has a role here.
+
+        `forgot`: reads again what is held in memory.
+        """
         self._store = store
         self._clock = clock
         self._caught_up = caught_up
         self._knows = knows
+        self._forgot = forgot
 
     async def run(self) -> None:
         """Serve for ever."""
@@ -109,8 +117,13 @@ class Retention:
         now = self._clock.now()
         gone = await self._condensed(now - OPENED_LIFE)
         await self._seen()
+        stale = False
         for table, where, life in (*LIVES, *(UNPAID if self._caught_up() else ())):
-            gone += await self._forgotten(table, where, now - life)
+            rows = await self._forgotten(table, where, now - life)
+            stale |= rows > 0 and table in IN_MEMORY
+            gone += rows
+        if stale and self._forgot is not None:
+            await self._forgot()
         if await self._store.read(lambda tx: tx.keeps_facts()):
             from core.agent.memory import UNDO_MS  # noqa: PLC0415 - where anything is remembered
 

@@ -249,7 +249,12 @@ async def test_what_somebody_set_up_lives_as_long_as_their_role_and_90_days(
     ):  # fmt: skip
         put(sql, clock.now())
     here = {"a:1"}
-    retention = Retention(store, clock, knows=lambda _, actor: actor in here)
+    wishes: list[int] = []
+
+    async def forgot() -> None:
+        wishes.append(len(await store.read(lambda tx: [*tx.notices.wishes(), *tx.notices.hours()])))
+
+    retention = Retention(store, clock, knows=lambda _, actor: actor in here, forgot=forgot)
     assert await retention.sweep() == 0
     for _ in range(2):
         here ^= {"a:1"}
@@ -260,9 +265,11 @@ async def test_what_somebody_set_up_lives_as_long_as_their_role_and_90_days(
     assert await retention.sweep() == 0
     clock.advance(90 * DAY)
     assert await retention.sweep() == 0
+    assert wishes == []
     clock.advance(1)
     assert await retention.sweep() == 4
     assert await retention.sweep() == 0
+    assert wishes == [0], "whoever holds them in memory reads them once all are gone"
     assert look("SELECT actor FROM absent") == []
 
 
