@@ -190,6 +190,8 @@ class Notices:
 
     def _person(self, actor: str) -> str:
         """Whose an identity is: the one that it is linked to. Owners share an account, and are persons all the same."""
+        if self._identities.owns(actor):
+            return actor  # the settings say so, whatever they were linked to before
         return next((link.account for link in self._identities.links if link.actor == actor), actor)
 
     def knows(self, tx: NoticeTx, actor: str) -> bool:

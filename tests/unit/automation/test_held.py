@@ -9,6 +9,7 @@ from adapters.sqlite.writer import Database
 from core.automation import notify
 from core.automation.notify import Notices
 from core.automation.quiet import Hours
+from core.automation.topics import Notice, Topic
 from core.chat import Caller, Reply, Role
 from core.tokens import Identities
 from tests.blank import blank
@@ -86,3 +87,22 @@ async def test_what_waited_for_an_identity_before_its_link_stays_its_own_and_wha
             assert await notices._look(one) is None
         assert [(one.conversation, one.reply.text) for one in sent] == [(BEN, "from before")]
         assert await store.read(lambda tx: tx.notices.waiting()) == {}
+
+
+async def test_an_owner_by_the_settings_is_a_person_of_their_own_whatever_link_they_had(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with Database.open(blank(tmp_path / "hub.db"), clock) as store:
+        identities = Identities(store, FakeIds("x"), owners=(BEN,), reserved=lambda _: False)
+        notices = Notices(store, clock, identities, UTC, lambda _: [], lambda _: None)
+
+        def prepare(tx: UnitOfWork) -> None:
+            tx.tokens.give(ANN, Role.MEMBER, "", tx.now)
+            tx.links.link(BEN, ANN, "", tx.now)
+            tx.notices.keep_hours(ANN, Hours(0, 1439))
+
+        await store.write(prepare)
+        await identities.refresh()
+        await notices.load()
+        assert notices.person(Caller(BEN, Role.OWNER, private=True)) == BEN
+        told = await store.write(lambda tx: notices.tell(tx, Notice(Topic.MONEY, Reply("his"), {BEN})))
+        assert [one.conversation for one in told] == [BEN], "her quiet hours are not his"
