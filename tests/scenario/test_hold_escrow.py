@@ -178,8 +178,7 @@ async def test_what_fails_goes_back_to_whoever_paid(tmp_path: Path) -> None:
         assert (await bot.data("/retry T-1"))["error"] == "not_enough_sats", "a second try is paid from the wallet"
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("end", first(2, ["cancel", "height", "deadline"]))
+@pytest.mark.parametrize("end", first(1, ["height", "cancel", "deadline"]))
 async def test_what_ends_without_a_result_goes_back(tmp_path: Path, end: str) -> None:
     async with escrow(tmp_path, FakeClock(), hands=Hands(does={"quill": asyncio.Event()})) as (bot, node):
         asked = await paid(bot, node, f"{POST} by=6h")
