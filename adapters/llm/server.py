@@ -162,7 +162,8 @@ class ModelServer(ABC):
                     raise ModelSilent(seconds=round(limit)) from None
                 limit = self._patience.next
                 if isinstance(piece, ToolCall):
-                    reasoning.calls()
+                    for known in reasoning.calls():
+                        yield known
                     yield piece
                 elif piece:
                     for known in reasoning.hears(piece):

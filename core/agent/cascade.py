@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.breaker import Breaker
-from core.agent.model import ModelCut, ModelMissing, ModelUnreachable, installed
+from core.agent.model import ModelCut, ModelMissing, ModelRepeats, ModelUnreachable, installed
 from core.errors import HubError, Unavailable
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Cascade:
                         begun = True
                         yield piece
                 line.breaker = Breaker()
-            except (ModelMissing, ModelCut) as error:  # its server is well
+            except (ModelMissing, ModelCut, ModelRepeats) as error:  # its server is well
                 if begun:
                     raise
                 errors.append(error)

@@ -164,7 +164,7 @@ class Model(Protocol):
 
         What it thinks before that is left out. A call comes whole, in its place among the pieces of text. Closing the generator,
         or cancelling who waits for it, stops the model at once. Raises `ModelUnreachable`, `NoModelInstalled`, `ModelMissing`,
-        `ModelFailed`, `ModelBrokeOff`, `ModelSilent`, `ModelCut`, `ModelGarbled`.
+        `ModelFailed`, `ModelBrokeOff`, `ModelSilent`, `ModelCut`, `ModelGarbled`, and `ModelRepeats` where it does in its thoughts.
         """
 
     async def models(self) -> list[str]:

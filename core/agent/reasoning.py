@@ -2,7 +2,7 @@
 
 Only what an answer begins with is a thought: `<think>` further on, or in a code block, is something that the model says. Some
 models' templates begin the thought themselves, so that nothing but its end is said (DeepSeek-R1, Qwen3-Thinking): what was said
-before that was no answer. A thought without an end is no answer either.
+before a lone `</think>` was no answer, unless nothing follows it. A thought without an end is no answer either.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from core.agent.model import Unsaid
+from core.agent.model import ModelRepeats, Unsaid
+from core.agent.repeating import Repetition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_HELD = 128 * 1024
-"""Characters that are kept back until it is known whether they are a thought, at most."""
+MOST_HELD = 16 * 1024
+"""Characters that are kept back until it is known whether they are a thought, at most; then they are said, as an answer."""
 
 _TAGS = ("think", "thinking", "thought", "reasoning", "seed:think")
 _MARKS = (
@@ -36,9 +37,10 @@ _END = "|".join(re.escape(end) for _, end in _MARKS)
 _IS_BEGIN = re.compile(_BEGIN, re.IGNORECASE)
 _IS_END = re.compile(_END, re.IGNORECASE)
 _IS_EITHER = re.compile(rf"(?P<begin>{_BEGIN})|{_END}", re.IGNORECASE)
-_IS_ALONE = re.compile(rf"(?:\A|\n)[ \t]{{0,8}}(?:{_END})[ \t]{{0,8}}\n", re.IGNORECASE)
-_IS_LAST = re.compile(rf"(?:\A|\n)[ \t]{{0,8}}(?:{_END})\s{{0,8}}\Z", re.IGNORECASE)
-"""The end of a thought whose beginning was not said, as every template writes it: on a line of its own."""
+_LONE = r"(?:\A|\n)[ \t]{0,8}</think>"
+_IS_ALONE = re.compile(rf"{_LONE}[ \t]{{0,8}}\n")
+_IS_LAST = re.compile(rf"{_LONE}\s{{0,8}}\Z")
+"""The end of a thought whose beginning was not said, as those templates have it written: that mark, on a line of its own."""
 
 _MOST_BLANK = 1000
 """Blanks before a thought, at most."""
@@ -56,24 +58,66 @@ class _At(Enum):
 
 
 class Reasoning:
-    """Hears an answer piece by piece. `begun`: the last answer of this model began within a thought, so this one may too."""
+    """Hears an answer piece by piece. `begun`: the last answer of this model began within a thought, so this one may too.
+
+    What is the answer does not depend on that, only whether people see it before it is known.
+    """
 
     def __init__(self, *, begun: bool = False) -> None:
-        self.begun = begun
-        """Whether this one did; that is sure once it is over."""
+        self.begun = False
+        """Whether this one did, and an answer or a call followed; that is sure once it is over."""
         self._at = _At.START
         self._text = ""
         self._held = "" if begun else None
         self._open = 0
         self._thought = False
+        self._before: str | None = None
+        self._unheard = Repetition()
 
     def hears(self, piece: str) -> Iterator[str | Unsaid]:
-        """What is known to be the answer with this piece, if anything."""
+        """What is known to be the answer with this piece, if anything. Raises `ModelRepeats` for what nobody else hears."""
+        for one in self._told(piece):
+            yield from self._passed(one)
+        if (self._at is _At.THOUGHT or self._held is not None) and self._unheard.hears(piece):
+            raise ModelRepeats
+
+    def calls(self) -> Iterator[str | Unsaid]:
+        """It calls a tool: what was said before that is as sure as it gets."""
+        yield from self._ended()
+        self.begun = self._before is not None
+
+    def over(self) -> Iterator[str | Unsaid]:
+        """What was kept back to the end, and is no thought."""
+        if self._at is _At.START and self._text.strip():
+            yield from self._passed(self._text)
+        yield from self._ended()
+        if self._before is not None and not self.begun and self._before.strip():
+            yield self._before
+
+    def _ended(self) -> Iterator[str | Unsaid]:
+        """See to a mark at the very end, and say what is kept back."""
+        if self._at is _At.ANSWER and not self._thought:
+            for one in self._judged(_IS_LAST, 0):
+                yield from self._passed(one)
+        held, self._held = self._held, None
+        if held and held.strip():
+            yield held
+
+    def _passed(self, one: str | Unsaid) -> Iterator[str | Unsaid]:
+        """Say it, or keep it back; a thought that was kept back is dropped."""
+        held = self._held
+        if isinstance(one, Unsaid):
+            self._held, self.begun = None, False
+            if held is None:
+                yield one
+            return
+        self.begun = self.begun or (self._before is not None and bool(one.strip()))
+        self._held = None if held is None or len(held) + len(one) > MOST_HELD else held + one
+        if self._held is None:
+            yield (held or "") + one
+
+    def _told(self, piece: str) -> Iterator[str | Unsaid]:
         self._text += piece
-        if self._held is not None:
-            self._held += piece
-            if len(self._held) > MOST_HELD:
-                self._at, self._text, piece, self._held = _At.ANSWER, self._held, self._held, None
         if self._at is _At.START:
             yield from self._started()
         elif self._at is _At.THOUGHT:
@@ -82,43 +126,22 @@ class Reasoning:
             yield piece
             yield from self._judged(_IS_END if self._thought else _IS_ALONE, len(piece))
 
-    def calls(self) -> None:
-        """It calls a tool: what was kept back was the thought before that."""
-        self._held = None
-
-    def over(self) -> Iterator[str | Unsaid]:
-        """What was kept back to the end, and is no thought."""
-        if self._at is _At.ANSWER:
-            if not self._thought:
-                yield from self._judged(_IS_LAST, 0)
-            return
-        self.begun = self.begun and (self._thought or self._held is None)
-        kept = self._text if self._at is _At.START else self._held or ""
-        if kept.strip():
-            yield kept
-
     def _started(self) -> Iterator[str | Unsaid]:
         lead = self._text.lstrip()
         if (begin := _IS_BEGIN.match(lead)) is not None:
             self._at, self._text, self._held, self._open = _At.THOUGHT, lead[begin.end() :], None, 1
-            self.begun = self.begun and self._thought
             yield from self._thinking()
-        elif len(self._text) < _MOST_BLANK and any(one.startswith(lead.lower()) for one in _BEGINNINGS):
-            return
-        elif self._held is not None:
-            self._at, self._open = _At.THOUGHT, 1
-            yield from self._thinking()
-        else:
+        elif len(self._text) >= _MOST_BLANK or not any(one.startswith(lead.lower()) for one in _BEGINNINGS):
             self._at, said = _At.ANSWER, lead if self._thought else self._text
             self._text = ""
-            yield from self.hears(said)
+            yield from self._told(said)
 
     def _thinking(self) -> Iterator[str | Unsaid]:
         while (mark := _IS_EITHER.search(self._text)) is not None:
             self._text = self._text[mark.end() :]
             self._open += 1 if mark["begin"] else -1
             if not mark["begin"]:
-                self._at, self._held, self._thought = _At.START, None, True
+                self._at, self._thought = _At.START, True
                 yield from self._started()
                 return
         self._text = self._text[-_LONGEST:]
@@ -131,7 +154,8 @@ class Reasoning:
         found = next((one for one in ends if not self._quoted(self._text[: one.start()])), None)
         if found is None:
             return
-        self.begun = self.begun or not self._thought
+        if not self._thought:
+            self._before = self._text[: found.start()]
         self._at, self._text = _At.START, self._text[found.end() :]
         self._open, self._thought = max(0, self._open - 1), True
         yield Unsaid.ALL

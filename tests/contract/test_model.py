@@ -33,6 +33,7 @@ from core.agent.model import (
     ModelLoads,
     ModelMissing,
     ModelOverfull,
+    ModelRepeats,
     ModelSilent,
     ModelTooLarge,
     ModelUnreachable,
@@ -328,12 +329,32 @@ async def test_a_thought_whose_beginning_stands_in_the_template_is_taken_back(mo
     assert await said(model) == ["They greet me.", "\n</th", "ink>\n", Unsaid.ALL, "Hello", "."]
     server.says(*thinks)
     assert await said(model) == ["Hello", "."], "the next one is not said in the first place"
-    server.says("I look it up.", Calls("add", {"a": 1}))
+    server.says("I look it up.\n</think>\n\n", Calls("add", {"a": 1}))
     assert len(await said(model)) == 1
+    server.says("I add.", Calls("add", {"a": 1}), " Done.")
+    assert [one for one in await said(model) if isinstance(one, str)] == ["I add.", " Done."], (
+        "no thought, and not lost"
+    )
+    server.says(*thinks)
+    assert Unsaid.ALL in await said(model), "the last one did not think, so this one is said"
     server.says("Hel", "lo.")
     assert await said(model) == ["Hello."], "this one did not think"
     server.says("Hel", "lo.")
     assert await said(model) == ["Hel", "lo."]
+
+
+async def test_an_answer_that_ends_with_such_a_mark_is_one(model: Model, server: Server) -> None:
+    for _ in range(2):
+        server.says("In full.", "\n</think>")
+        assert (await said(model))[-2:] == [Unsaid.ALL, "In full."]
+    server.says("<a>\n</reasoning>\n", "</a>")
+    assert await said(model) == ["<a>\n</reasoning>\n", "</a>"]
+
+
+async def test_a_thought_that_says_the_same_again_and_again_is_ended(model: Model, server: Server) -> None:
+    server.says("<think>", *["But wait, is it nine? "] * 200)
+    with pytest.raises(ModelRepeats):
+        await said(model)
 
 
 @pytest.mark.parametrize("end", [Fate.CUT, Fate.BREAK, Fate.UNFINISHED, Fault(500, "oops"), Fate.SILENCE])

@@ -19,6 +19,7 @@ from core.agent.model import (
     ModelFailed,
     ModelMissing,
     ModelOverfull,
+    ModelRepeats,
     ModelUnreachable,
     NoModelInstalled,
     ToolCall,
@@ -111,6 +112,13 @@ async def test_where_it_cannot_answer_the_next_does_and_that_is_told(both: Set, 
     assert others == [StoodIn("openai/big", str(error))]
     assert both.second.asked == ["big"]
     assert await both.heard() == ["hello"], "and where nobody listens"
+
+
+async def test_a_model_that_thinks_the_same_for_ever_is_no_fault_of_its_server(both: Set) -> None:
+    both.first.says = [ModelRepeats()]
+    for _ in range(LIMIT + 1):
+        assert await both.heard() == ["hello"]
+    assert len(both.first.asked) == LIMIT + 1, "it is asked first still"
 
 
 async def test_for_a_model_that_is_asked_alone_nobody_stands_in(both: Set) -> None:

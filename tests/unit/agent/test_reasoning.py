@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.agent import reasoning
-from core.agent.model import Unsaid
+from core.agent.model import Bounds, ModelRepeats, Unsaid
 from core.agent.reasoning import Reasoning
 from tests.depth import depth
 
@@ -64,8 +64,17 @@ CASES = [
     ("They greet.\nSo I greet.\n</think>\n\nHello.", "Hello."),
     ("They greet.\n</think>\nHello.\n</think>\nBye.", "Hello.\n</think>\nBye."),
     ("</think>\n\nHello.", "Hello."),
-    ("They greet.\n</think>", ""),
-    ("They greet.\n</think>\n", ""),
+    ("They greet.\n</think>\n<think>Hm.</think>\nHello.", "Hello."),
+    # Nothing follows it: then that was the answer.
+    ("In full.\n</think>", "In full."),
+    ("In full.\n</think>\n\n", "In full."),
+    ("In full.\n</think>\n<think>Done?</think>", "In full."),
+    ("In full.\n</think>\n<think>a<think>b</think>c</think>", "In full."),
+    ("\n</think>\n", ""),
+    # Another mark, or one within a line, is what it says.
+    ("An XML doc:\n<a>\n</reasoning>\n</a> rest", "An XML doc:\n<a>\n</reasoning>\n</a> rest"),
+    ("An end:\n[/THINK]\nrest", "An end:\n[/THINK]\nrest"),
+    ("They greet.</think>Hello.", "They greet.</think>Hello."),
     ("See:\n```\n</think>\n```\nSo.\n</think>\nHello.", "Hello."),
 ]
 
@@ -74,6 +83,7 @@ CASES = [
 def test_only_the_answer_is_left(text: str, answer: str) -> None:
     assert told([text])[0] == answer
     assert told(text)[0] == answer, "letter by letter"
+    assert told(text, begun=True)[0] == answer, "kept back, since the last answer was a thought first"
 
 
 MARKS = ["<think>", "</think>", "[THINK]", "[/THINK]", "<thi", "\n", " ", "```", "`", "Hello.", "So?", "<"]
@@ -86,7 +96,7 @@ TEXTS = st.lists(st.sampled_from(MARKS), max_size=12).map("".join)
 def test_it_means_the_same_however_it_is_cut(text: str, cuts: list[int], begun: bool) -> None:
     places = sorted(cuts)
     pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
-    assert told(pieces, begun=begun) == told([text], begun=begun)
+    assert told(pieces, begun=begun) == told([text])
     assert told([text], begun=begun)[0].strip() in text
 
 
@@ -107,16 +117,30 @@ def test_a_model_that_was_seen_to_begin_within_a_thought_is_kept_back() -> None:
     assert heard.begun
     assert told(["Hello", " there."], begun=True) == ("Hello there.", False), "this one did not think"
     assert told(["<think>a</think>Hello."], begun=True) == ("Hello.", False)
-    assert told(["a</think><think>b</think>Hello."], begun=True) == ("Hello.", True)
+    assert told(["a\n</think>\n<think>b</think>Hello."], begun=True) == ("Hello.", True)
+    assert told(["Hello.\n</think>\n"]) == ("Hello.", False), "that one was none"
 
 
-def test_what_is_kept_back_before_a_call_was_the_thought_before_it() -> None:
-    heard = Reasoning(begun=True)
-    assert list(heard.hears("I should look it up.")) == []
-    heard.calls()
-    assert list(heard.hears(" Now.")) == []
-    assert list(heard.over()) == []
-    assert heard.begun
+CALL = object()
+
+
+def told_with(*pieces: str | object, begun: bool = False) -> tuple[str, bool]:
+    """The same where a tool is called among the pieces."""
+    heard, said = Reasoning(begun=begun), ""
+    for piece in pieces:
+        for one in heard.hears(piece) if isinstance(piece, str) else heard.calls():
+            said = "" if isinstance(one, Unsaid) else said + one
+    return said + "".join(one for one in heard.over() if isinstance(one, str)), heard.begun
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_said_before_a_call_and_behind_it_is_not_lost(begun: bool) -> None:
+    assert told_with("I look it up.", CALL, " It is", " nine.", begun=begun) == ("I look it up. It is nine.", False)
+    assert told_with("Look", " up.\n</thi", "nk>", CALL, begun=begun) == ("", True), "that was the thought before it"
+    assert told_with("Look it up.\n</think>\n\n", CALL, begun=begun) == ("", True)
+    assert told_with("Look it up.\n</think>\nI do. ", CALL, "Done.", begun=begun) == ("I do. Done.", True)
+    assert told_with("I do.", CALL, " Done.\n</think>\n", begun=begun) == ("I do. Done.", False)
+    assert told_with(CALL, begun=begun) == ("", False)
 
 
 def test_blanks_without_end_are_said() -> None:
@@ -126,9 +150,17 @@ def test_blanks_without_end_are_said() -> None:
 
 
 def test_so_much_is_kept_back_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Bounds().characters > reasoning.MOST_HELD, "the loop's own bound counts what is said then"
     monkeypatch.setattr(reasoning, "MOST_HELD", 100)
     heard = Reasoning(begun=True)
     assert list(heard.hears("x" * 100)) == []
     assert list(heard.hears("y")) == ["x" * 100 + "y"]
     assert list(heard.hears("z")) == ["z"]
+    assert list(heard.hears("\n</think>\nHello.")) == ["\n</think>\nHello.", Unsaid.ALL, "Hello."]
     assert len(told(["<think>", *["x" * 50] * 10, "</think>Hello."])[0]) == 6
+
+
+@pytest.mark.parametrize(("start", "begun"), [("<think>", False), ("<think>", True), ("", True)])
+def test_a_thought_that_says_the_same_again_and_again_is_ended(start: str, begun: bool) -> None:
+    with pytest.raises(ModelRepeats):
+        told([start, *["But wait, is it nine? "] * 200], begun=begun)
