@@ -55,6 +55,13 @@ class _Change(NamedTuple):
     known: bool = True
 
 
+class _Made(NamedTuple):
+    """A commit that was found; `sure`: it was made after what was asked for began. Git tells whole seconds."""
+
+    commit: str
+    sure: bool
+
+
 def git(job: Job) -> Outcome:
     """Do what the option `do` says in the repository that `job.subject`, a folder, is in."""
     repository = Repository.of(job.workspace, job.subject, job.scratch)
@@ -134,11 +141,8 @@ def _commit(job: Job, repository: Repository) -> Outcome:
         raise BranchNotYours(branch=shown(name))
     message = readable(job.options["message"]).strip()
     before = repository.commit_of(f"refs/heads/{name}")
-    if before and (done := _made_since(repository, before, message, _again(job))):
-        return Outcome(
-            f"Committed as {done[:10]} on branch {shown(name)} of {_name(repository)}, before the hub was stopped."
-            " What is checked out is as it was, and nothing was sent anywhere."
-        )
+    if before and (done := _made_since(repository, before, message, _again(job))) is not None:
+        return Outcome(_told_again(done, f"{shown(name)} of {_name(repository)}"))
     tip = before or repository.commit_of("HEAD")
     changes, closed = _changes(repository)
     changes = _wanted(changes, job.options.get("files", "").split("\n"), repository)
@@ -174,16 +178,26 @@ def _again(job: Job) -> int:
     return int(job.options.get("again", "0"))
 
 
-def _made_since(repository: Repository, tip: str, message: str, since: int) -> str:
-    """The commit of ours with this message that a branch has got since then; empty if none, or if nothing was begun."""
+def _made_since(repository: Repository, tip: str, message: str, since: int) -> _Made | None:
+    """The commit of ours with this message that a branch has got since then, if any, and if it was begun before."""
     if not since:
-        return ""
+        return None
     words = ("--no-mailmap", "--no-show-signature", "--first-parent", "--max-count=50", "-z")
     told = repository.text("log", *words, "--format=%H%x00%cn <%ce>%x00%ct%x00%B", tip, "--").split("\0")
     for commit, by, at, said in zip(told[::4], told[1::4], told[2::4], told[3::4], strict=False):
         if by == _AUTHOR and int(at) >= since // 1000 and said.strip() == message:
-            return commit
-    return ""
+            return _Made(commit, sure=int(at) > since // 1000)
+    return None
+
+
+def _told_again(done: _Made, branch: str) -> str:
+    rest = "What is checked out is as it was, and nothing was sent anywhere."
+    if done.sure:
+        return f"Committed as {done.commit[:10]} on branch {branch}, before the hub was stopped. {rest}"
+    return (
+        f"Branch {branch} has {done.commit[:10]} with these words, of the second in which this was begun."
+        f" The hub was stopped since, so it may be this one, or an earlier one: look at what it changed. {rest}"
+    )
 
 
 def _name(repository: Repository) -> str:

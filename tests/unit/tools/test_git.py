@@ -549,6 +549,24 @@ async def test_what_was_done_before_the_hub_was_stopped_is_not_done_twice_nor_ca
 
 
 @pytest.mark.long
+async def test_of_the_second_in_which_it_was_begun_a_commit_is_told_as_one_that_may_be_it(
+    bench: Bench, shop: Path
+) -> None:
+    """Git's times are whole seconds: one of the same words may be that of a call before."""
+    given: dict[str, Json] = {"folder": "shop", "branch": "fix", "message": "Totals", "files": ["cart.py"]}
+    await bench.given("git_commit", given)
+    made = git(shop, "rev-parse", "fix")
+    second = int(git(shop, "log", "-1", "--format=%ct", "fix"))
+    (shop / "cart.py").write_text("total = 3\n")
+    told = (await bench.given("git_commit", given, again=second * 1000 + 999)).text
+    assert told.startswith(f"Branch fix of shop has {made[:10]} with these words, of the second in which")
+    assert "may be" in told
+    assert git(shop, "rev-parse", "fix") == made, "it is not done twice"
+    told = (await bench.given("git_commit", given, again=second * 1000 - 1)).text
+    assert told.startswith(f"Committed as {made[:10]} on branch fix of shop, before the hub was stopped.")
+
+
+@pytest.mark.long
 async def test_what_was_not_done_before_the_hub_was_stopped_is_done(bench: Bench, shop: Path) -> None:
     """A commit of the same words that was made earlier, or by somebody else, is another."""
     given: dict[str, Json] = {"folder": "shop", "branch": "fix", "message": "Totals", "files": ["cart.py"]}
