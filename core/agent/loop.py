@@ -47,6 +47,9 @@ MAX_OFFERED = 8
 MAX_ASKED = 3
 """Calls of one turn that may be put to its person."""
 
+MAX_BARRED = 4
+"""Calls of one turn that may turn out not to be possible before their person is asked; each is looked at in a child."""
+
 CALL_SECONDS = 120.0
 
 TOOLS_SHARE = 4
@@ -86,6 +89,7 @@ _REFUSED = "Refused: "
 _BROKEN_OFF = "It was broken off; look whether it was done before you call it again."
 _NOBODY = f"{_REFUSED}this waits for a person to agree, and nobody is there. Do without it."
 _WAITS_ENOUGH = f"{_REFUSED}enough waits for the person already. End your answer."
+_BARRED_ENOUGH = f"{_REFUSED}too many of your calls cannot be done. End your answer, and say what stands in the way."
 _AGAIN = "You called this already, with the same arguments; see its result above. Do not call it again."
 _SAME = "This is the same call as one above, and was made once; see its result there."
 _ENOUGH = "(You may not call any more tools. Answer now with what you know, and say what you could not find out.)"
@@ -198,6 +202,7 @@ class _Calls:
     tell: Callable[[str], None]
     window: int
     asked: int = 0
+    barred: int = 0
 
     def given(self) -> tuple[list[ChatMessage], list[ToolSpec]]:
         """What the model is given next, and offered; once it has called enough, nothing."""
@@ -271,7 +276,10 @@ class _Calls:
             return Called(name, arguments, _NOBODY)
         if self.asked >= MAX_ASKED:
             return Called(name, arguments, _WAITS_ENOUGH)
+        if self.barred >= MAX_BARRED:
+            return Called(name, arguments, _BARRED_ENOUGH)
         if (barred := await self._made(tool, arguments, _looked(tool, arguments, use))).result:
+            self.barred += 1
             return barred
         self.asked += 1
         try:

@@ -13,7 +13,7 @@ import pytest
 from adapters.clockwork import running
 from core.agent import loop
 from core.agent.agent import STOPPED, Assistant
-from core.agent.loop import MAX_ASKED, MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
+from core.agent.loop import MAX_ASKED, MAX_BARRED, MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
 from core.agent.model import Bounds
 from core.agent.prompt import shown, tokens, window
 from core.agent.session import Called, Step, Turn
@@ -24,9 +24,12 @@ from tests.ollama_server import Calls
 from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from adapters.llm.ollama import OllamaModel
     from adapters.sqlite.writer import Database
     from core.agent.agent import Answer
+    from core.events import Json
     from tests.ollama_server import OllamaServer
 
 HERE = "telegram:5"
@@ -259,6 +262,42 @@ async def test_what_was_asked_before_a_crash_counts(model: OllamaModel, server: 
     assert [call.result for call in turned.steps[1].calls] == [
         "Refused: enough waits for the person already. End your answer."
     ]
+
+
+async def test_what_nobody_is_asked_about_since_it_cannot_be_done_is_looked_at_so_often_and_no_more(
+    model: OllamaModel, server: OllamaServer
+) -> None:
+    looked: list[str] = []
+
+    class Barred(Made):
+        async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+            looked.append(str(arguments["path"]))
+            if arguments["path"] != "good":
+                raise NoSuchFile(path=arguments["path"])
+
+    class Asker:
+        async def ask(self, *_: object) -> tuple[int, str]:
+            return 9, "A-9"
+
+    async def keep(number: int, step: Step) -> None:
+        """In memory."""
+
+    paths = ["0", "good", *map(str, range(1, MAX_BARRED + 2))]
+    rounds = [paths[at : at + MAX_CALLS] for at in range(0, len(paths), MAX_CALLS)]
+    for one in rounds:
+        server.says(*[Calls("write_file", {"path": path}) for path in one])
+    server.says("It cannot be done.")
+    tool, turned = Barred("write_file", _text, Effect.ASK, takes=("path",)), Turned()
+    scene = Scene(lambda _: "", (), "Write", [tool], Use(Caller(HERE, Role.MEMBER), HERE, "k"), Asker())
+    await Loop(model, Bounds()).run(scene, turned, None, lambda _: None, keep)
+    assert looked == paths[: MAX_BARRED + 1], "what could be asked is not counted"
+    results = [call.result for step in turned.steps for call in step.calls]
+    assert results[1] == "A person is asked to agree, as A-9. It is not done yet."
+    assert len(results) == len(paths)
+    assert set(results[MAX_BARRED + 1 :]) == {
+        "Refused: too many of your calls cannot be done. End your answer, and say what stands in the way."
+    }
+    assert turned.said == "It cannot be done."
 
 
 async def test_without_anybody_to_ask_it_is_refused(store: Database, model: OllamaModel, server: OllamaServer) -> None:
