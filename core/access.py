@@ -135,11 +135,12 @@ _BINDS = frozenset(
         Action.CANCEL,
         Action.RETRY,
         Action.ROSTER,
+        Action.TASK_MODEL,
         Action.PLAN,
         Action.PLAN_HERE,
     }
 )
-"""What binds sats or people besides, and is not done on the word of somebody who may be another."""
+"""What binds sats, people or a model besides, and is not done on the word of somebody who may be another."""
 
 _LINKED_IN_CHAT = "identities are linked in your chat, not by a device. Say it to me there."
 _TOKENS_IN_CHAT = "tokens are seen and ended in your chat, not by a device. Say it to me there."

@@ -125,6 +125,19 @@ async def test_a_task_above_the_limit_is_tapped_at_home_and_then_posted_once(tmp
         assert bot.rows("SELECT budget / 1000, requester FROM task") == [(500, OWNER)]
 
 
+@pytest.mark.long
+async def test_a_task_with_a_model_is_tapped_whatever_it_costs(tmp_path: Path) -> None:
+    async with (
+        OllamaServer.running("own:latest", "other:latest") as model,
+        phone_and_hub(tmp_path, ollama=model.url) as (phone, bot),
+    ):
+        answer = await phone.chat("/task write a poem max=10 model=other")
+        assert "until you tap Approve there. This device may not choose a task's model by itself" in answer["text"]
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+        assert (await bot.say("/approve A-1"))["data"]["ok"]
+        assert bot.rows("SELECT budget / 1000, model FROM task") == [(10, "other:latest")]
+
+
 ARGUMENTS = {
     "bid": "1 10", "award": "1 quill", "deliver": "1 done", "accept": "1", "reject": "1 bad", "cancel": "1", "retry": "1",
     "pay": "lnbc1 10", "payout": "worker lnbc1", "reconcile": "", "spawn": "quill", "dismiss": "quill", "pair": "ABCD2345",

@@ -31,7 +31,7 @@ RETRY      -      own     yes       own    yes    yes  yes    -      tap
 ROSTER     -      -       yes       -      yes    yes  yes    -      tap
 IMAGE      -      -       -         -      yes    -    yes    -      tap
 MODEL      -      -       yes       -      yes    -    yes    -      tap
-TASK_MODEL -      -       yes       -      yes    yes  yes    yes    yes
+TASK_MODEL -      -       yes       -      yes    yes  yes    -      tap
 PULL       -      -       -         -      yes    -    yes    -      -
 ALOUD      -      -       yes       -      yes    yes  yes    yes    yes
 NOTIFY     -      yes     yes       yes    yes    -    yes    -      tap
