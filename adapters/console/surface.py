@@ -175,7 +175,8 @@ class ConsoleSurface:
             _keep(self._questions, turn, message.reply)
         name = data.get("approval")
         if isinstance(name, str):
-            self._questions.pop(name, None)
+            if data.get("state") != "open" or message.reply.buttons:  # an answer that it waits is no question
+                self._questions.pop(name, None)
             if message.cause is None and data.get("state") == "open":
                 _keep(self._questions, name, message.reply)
         if early and message.cause is not None:
@@ -346,7 +347,7 @@ class Session:
         reply = message.reply
         if not self.attached:
             asks = reply.data.get("asks")
-            await self._ask([*(asks if isinstance(asks, list) else ()), message.cause])
+            await self._ask([*(asks if isinstance(asks, list) else ()), reply.data.get("approval"), message.cause])
         if wait and isinstance(goes_on := reply.data.get("goes_on"), str):
             self._awaited[goes_on] = wait
             if (early := self._surface.early(goes_on)) is not None:

@@ -21,7 +21,8 @@ from adapters.console.surface import Drafts, NoSocket
 from core.agent.tool import Effect
 from tests.fakes import turn
 from tests.ollama_server import Calls, OllamaServer
-from tests.scenario.bot import PATIENCE, Hands, hub
+from tests.scenario.bot import OWNER, PATIENCE, Hands, hub, let_in
+from tests.scenario.test_links import ANNS, People
 from tests.toolbox import Box, Made
 from tests.unit.agent.test_pulling import WHOLE, line
 
@@ -240,6 +241,37 @@ async def test_what_is_asked_on_the_way_is_printed_and_what_comes_of_a_yes(tmp_p
         assert done["text"] == "A-1 was approved by console:owner: done: write_file plan.md"
         assert more["text"] == "It is there.\n\n(Called: write_file)"
         assert await run(bot, "/approve A-1", wait=PATIENCE) == 1
+
+
+async def test_a_yes_to_what_was_asked_elsewhere_waits_for_no_answer_here(tmp_path: Path, printed: list[str]) -> None:
+    write = Made("write_file", _written, Effect.ASK, takes=("path",))
+    async with (
+        OllamaServer.running("qwen3:8b") as model,
+        hub(tmp_path, ollama=model.url, toolbox=Box([write]), attach=False) as bot,
+    ):
+        talk = People(bot)
+        await talk.let_in(ANNS)
+        await talk.link(ANNS, OWNER)
+        assert await run(bot, "/approve A-1") == 0
+        for said in (Calls("write_file", {"path": "plan.md"}), "I asked you.", "It is there."):
+            model.says(said)
+        await talk.say(ANNS, "write my plan")
+        assert await run(bot, "/approve A-2", wait=PATIENCE) == 0
+        (done,) = map(json.loads, printed[1:])
+        assert done["text"] == "A-2 was approved by console:owner: done: write_file plan.md"
+        query = "SELECT 1 FROM outgoing WHERE conversation = ? AND body ->> '$.text' LIKE 'It is there.%'"
+        assert await bot.see(lambda: bot.rows(query, ANNS), "the answer, where it was asked for")
+
+
+async def test_a_payment_that_waits_for_a_yes_says_how_to_answer(tmp_path: Path, printed: list[str]) -> None:
+    async with hub(tmp_path, attach=False) as bot:
+        await let_in(bot, ANNS)
+        assert await run(bot, f"/pay {ANNS} 5000") == 0
+        answer, question = map(json.loads, printed)
+        assert answer["text"].endswith("Nothing leaves before somebody who may says yes to A-1.")
+        assert question["text"].endswith("\nA-1: /approve A-1 or /deny A-1")
+        assert await run(bot, "/deny A-1") == 0
+        assert len(printed) == 3, "what is decided is not asked again"
 
 
 async def test_a_pipe_sees_what_waits_and_what_came_of_it(
