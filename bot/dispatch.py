@@ -304,7 +304,7 @@ class Dispatcher:
         self, message: Inbound, found: Route, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
         """Hand what the agent can do on to its lane; else it goes as its command does."""
-        settled = await self._settled(found, caller)
+        settled = await self._settled(found, caller, message.key)
         if settled.way is not Way.RUN:
             return await self._act(message, settled, caller)
         self._to_agent(message, settled)
@@ -314,21 +314,27 @@ class Dispatcher:
         """Let a message take its turn among the questions to the agent."""
         self._enter(f"{message.lane or message.conversation} talk", message, asks)
 
-    async def _settled(self, found: Route, caller: Caller) -> Route:
+    async def _settled(self, found: Route, caller: Caller, key: str) -> Route:
         """A message as it goes now, where it may go to either: to the agent if a model answers that may call what it takes.
 
-        Raises `ChangesNothing` where the agent would have to ask, and nobody could answer: that is no reason to pay somebody.
+        What went to the agent stays the agent's: before a crash it may have asked about a call, and no other command is
+        offered for the same wish. Raises `ChangesNothing` where the agent would have to ask, and nobody could answer: that
+        is no reason to pay somebody.
         """
         if found.way is not Way.EITHER:
             return found
         if caller.proxy is not None and found.changes:
             raise ChangesNothing
+        taken, ask = f"{key}/agent", self._hub.registry.get("ask")
+        if await self._store.read(lambda tx: tx.applied(taken)) is not None:
+            return found.by_agent(ask)._replace(instead="")
         assistant, here = self._hub.assistant(), found.message.conversation
         if not (await self._hub.brains.card(await assistant.chosen(here))).tools:
             why = await self._hub.brains.check() or "The model here is not known to call tools."
             return found._replace(way=Way.ASK, why=f"{why} {BY_ITSELF}")
         if any(tool.spec.name in found.tools for tool in assistant.tools(Use(caller, here, ""))[0]):
-            return found.by_agent(self._hub.registry.get("ask"))
+            await self._store.write(lambda tx: tx.mark(taken, ""))
+            return found.by_agent(ask)
         return found._replace(way=Way.ASK)
 
     async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:
@@ -358,7 +364,7 @@ class Dispatcher:
 
     async def _doubted(self, message: Inbound, caller: Caller) -> Reply:
         """Ask whether it was said. A yes or no that was not heard well answers nothing."""
-        found = await self._settled(words(self._hub.registry, self._understand, message), caller)
+        found = await self._settled(words(self._hub.registry, self._understand, message), caller, message.key)
         now = self._hub.clock.now()
         if found.way is Way.ANSWER:
             raise NotUnderstood
@@ -388,7 +394,7 @@ class Dispatcher:
         instead = ""
         try:
             said = words(self._hub.registry, self._understand, message._replace(text=tap.command))
-            found = await self._settled(said, caller)
+            found = await self._settled(said, caller, tap.key)
             instead = found.instead
             if said.way is Way.EITHER and found.way is Way.ASK:  # the agent could, when they were asked
                 return [(message.conversation, self._asked(found, caller), tap.replaces)]
@@ -412,7 +418,7 @@ class Dispatcher:
             found = words(
                 self._hub.registry, self._understand, message._replace(text=kept.named(message.text), files=())
             )
-            found = await self._settled(found, caller)
+            found = await self._settled(found, caller, message.key)
             instead = found.instead
             if found.way is Way.ASK:
                 return [(message.conversation, self._asked(found, caller), None)]

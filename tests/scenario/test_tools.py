@@ -10,13 +10,15 @@ import pytest
 
 from adapters.llm.server import CARD_MS
 from adapters.skills.errors import FileThere
+from bot.replies import did_you_say
 from bot.tooling import MAX_SHOWN, MAX_WAITING, NobodyToAsk, NotAllToSee, NothingToGoOn, TooLongToShow, WaitsEnough
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Proxy, Role
 from core.tokens import NotAsYouWere
 from tests.depth import first
-from tests.ollama_server import Calls, Fault, OllamaServer
+from tests.fakes import FakeClock
+from tests.ollama_server import Calls, Fault, OllamaServer, Wire
 from tests.scenario.bot import hub, let_in
 from tests.toolbox import Box, Made
 
@@ -120,6 +122,32 @@ async def test_where_no_model_does_it_plain_words_name_the_command_that_does(
     assert not refused["data"]["ok"]
     assert refused["text"].endswith("\nOr have somebody paid for it: /task what does welcome.md say about bitcoin")
     assert desk.read.called == []
+
+
+async def test_what_the_agent_can_do_no_more_after_a_tap_is_asked_back_before_anybody_is_paid(tmp_path: Path) -> None:
+    asked = did_you_say("read welcome.md", "read welcome.md", OWNER.actor, FakeClock().now())
+    async with hub(tmp_path) as bot:
+        await bot.app.store.write(lambda tx: tx.messages.queue("console", "console:owner", asked, "heard", tx.now))
+        await bot.post("yes")
+        again = await bot.until(asks="/task read welcome.md")
+        assert "I do this myself, for nothing." in again["text"]
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+
+
+@pytest.mark.long
+async def test_a_turn_that_the_agent_had_begun_is_no_task_after_a_crash(
+    tmp_path: Path, server: OllamaServer, desk: Desk
+) -> None:
+    server.says(Calls("write_file", {"path": "shopping.txt", "text": "eggs"}))
+    server.says(Wire.SILENCE)
+    async with hub(tmp_path, ollama=server.url, toolbox=desk.box) as bot:
+        await bot.post("add eggs to shopping.txt")
+        await bot.until(text="The agent wants to write_file shopping.txt eggs")
+    async with hub(tmp_path, toolbox=desk.box) as bot:  # where no model answers
+        answer = await bot.until(kind="more")
+        assert answer["text"].endswith("(Called: write_file: /approve A-1)")
+        assert "/task" not in answer["text"], "one wish would be done twice, once for sats"
+        assert bot.rows("SELECT state FROM approval") == [("open",)]
 
 
 async def test_what_asks_waits_for_its_person_and_is_done_once(bot: Bot, server: OllamaServer, desk: Desk) -> None:
