@@ -38,9 +38,22 @@ PLACED = bag("to on onto in into at from off of under")
 """What stands between what is changed and the file: `eggs to shopping.txt`, not `notes.txt`."""
 A_FILE = bag("the my our a an file list note called named text new empty")
 MAKE = bag("create make start begin write")
-WRITTEN = bag("write")
-A_PIECE = bag("a an some me us about")
-"""`write milk into shopping.txt` is a line; `write a limerick into fun.md` is work."""
+HOLDS = bag("with containing")
+MADE_SO = HOLDS | bag("that saying in")
+"""What may stand behind a file that is to be made: `make letter.md formal` is work."""
+
+WRITTEN = bag("write save")
+A_PIECE = bag("a an some me us about the all every")
+"""`write milk into shopping.txt` is a line; `write a limerick into fun.md`, `save the rain in Berlin to rain.txt` are work ..."""
+GIVEN = bag("word words text line sentence heading title name names number link url address date note following")
+WHOSE = PLACED | bag("in of for")
+"""... but for `save the address 5 High Street to bob.txt`: the words themselves are given, not whose they are."""
+THE_WORDS = Phrases("the words")
+
+THOUGHT = bag(
+    "weather news headlines latest best ideas facts joke jokes recipe recipes tone style mood tense register wording layout",
+)
+"""What nobody gave the words of: it has to be looked up or thought of before it can be written."""
 
 WORK = bag(
     "summary summaries summarise summarize summarising summarizing translate translation translated chart charts graph graphs",
@@ -70,13 +83,19 @@ def tools(said: Said, meaning: Meaning) -> tuple[str, ...]:
     if meaning.intent is not Intent.TASK or not what or meaning.command != f"/task {what}":
         return ()
     due = said.when is not None and said.words[said.when[0] - 1] in DUE
-    if said.agents or said.amounts or due or said.has(WORK) or not _plain(said, what):
+    if said.agents or said.amounts or due or _is_work(said) or not _plain(said, what):
         return ()
     if not said.files:
         return SEARCHES if SEARCH.at(said.words, said.start) and not _goes_on(said, said.start) else ()
     if not all(_ending(file) in READ for file in said.files):
         return ()
     return _of_files(said)
+
+
+def _is_work(said: Said) -> bool:
+    """Whether a word says so; `the words` are said of what is given."""
+    work = said.bag & WORK
+    return bool(work) and not (work == {"words"} and said.says(THE_WORDS))
 
 
 def _plain(said: Said, what: str) -> bool:
@@ -90,7 +109,8 @@ def _of_files(said: Said) -> tuple[str, ...]:
     file = said.files[-1]
     if CHANGE.at(said.words, said.start) or said.first in MAKE:
         changed = (_puts(said, file) or _makes(said, file)) and not _goes_on(said, file.end)
-        return WRITES if changed and len(said.files) == 1 and _ending(file) in MADE else ()
+        given = changed and len(said.files) == 1 and not said.has(THOUGHT)
+        return WRITES if given and _ending(file) in MADE else ()
     if _goes_on(said, said.start):
         return ()
     alone = (said.start, said.end) == (file.start, file.end)
@@ -104,13 +124,22 @@ def _puts(said: Said, file: Fact) -> bool:
     start = CHANGE.at(said.words, said.start)
     first = start + (file.end == said.end)
     placed = not PLACED.isdisjoint(said.words[max(first, file.start - _BESIDE) : file.start])
-    written = said.first in WRITTEN and said.words[start] in A_PIECE
-    return start > 0 and placed and not written
+    return start > 0 and placed and not (said.words[start - 1] in WRITTEN and _a_piece(said, start))
 
 
 def _makes(said: Said, file: Fact) -> bool:
     """`create a file called shopping.txt with eggs and milk`."""
-    return said.first in MAKE and A_FILE.issuperset(said.words[said.start + 1 : file.start])
+    if said.first not in MAKE or not A_FILE.issuperset(said.words[said.start + 1 : file.start]):
+        return False
+    more = said.words[file.end : said.end]
+    return not more or (more[0] in MADE_SO and not (more[0] in HOLDS and _a_piece(said, file.end + 1)))
+
+
+def _a_piece(said: Said, at: int) -> bool:
+    """Whether what is to be written is named by what it is, not by its own words: `the ten best books`."""
+    named, whose = said.words[at + 1 : at + 2], said.words[at + 2 : at + 3]
+    given = not GIVEN.isdisjoint(named) and WHOSE.isdisjoint(whose)
+    return not A_PIECE.isdisjoint(said.words[at : at + 1]) and not given
 
 
 def _searched(said: Said, file: Fact) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.language.moments import FIXED, is_repeated, read_moment
 from core.language.times import read_deadline
 from core.language.words import Phrases, bag, join
+from core.voice import own
 from core.voice.frames import QUESTION
 from core.voice.meaning import Intent, Unsaid, mean
 
@@ -38,6 +39,9 @@ WAKE = Phrases(
     "set me an alarm, i need an alarm",
 )
 EARLY = bag("up early please")
+ALARM = bag("alarm")
+UP_FOR = EARLY | bag("me us work school breakfast morning the")
+"""What an alarm clock is set for, beside a time; `an alarm for the server` is another thing."""
 SCHEDULES = bag("schedules scheduled scheduler reminders schedule reminder reminding")
 AUTOMATIC = Phrases(
     "got planned, got scheduled, have planned, is planned, are planned, on the calendar, on my calendar",
@@ -59,7 +63,7 @@ PLAN = Phrases(
 WITHOUT = ("/at", "/every", "/help", "/schedules", "/task what")
 LATER = bag("something it that this anything")
 NOW = bag("this today")
-EDGES = bag("by before until since from after the this that my a our")
+EDGES = bag("by before until since from after to the this that my a our")
 
 REPEATED = bag("recurring repeating repeated daily weekly hourly nightly monthly timed automatic regular planned")
 TIMED = bag("job jobs task tasks command commands run timer entry check balance status report")
@@ -134,7 +138,12 @@ def waking(said: Said, chat: Meaning) -> Meaning:
     if act is None or not NOT.isdisjoint(said.words[: act[0]]):
         return chat
     more = rest.words[act[1] : rest.end]
-    if not EARLY.issuperset(more) and more[0] != "for":
+    if more[:1] == ["for"] and rest.words[act[1] - 1] in ALARM:
+        hours = [word for word in more if word.isdecimal()]
+        if not UP_FOR.issuperset({*more[1:]}.difference(hours)):
+            return chat
+        more = more if hours else []
+    elif not EARLY.issuperset(more) and more[0] != "for":
         return chat
     if said.when is None or more[:1] == ["for"]:
         return chat._replace(unsaid=Unsaid("At what time shall I wake you?", "wake me tomorrow at 7"))
@@ -189,7 +198,8 @@ def _with_time(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | N
     when = said.text(start, end)
     rest = said.without(start, end)
     planned = rest.act(PLAN)
-    inner = understand(rest.without(0, planned[1]) if planned and planned[0] == rest.start else rest)
+    rest = rest.without(0, planned[1]) if planned and planned[0] == rest.start else rest
+    inner = understand(rest)
     if inner.command == "/limits" and said.first in QUESTION:
         return None
     if inner.command is None or inner.command.startswith(WITHOUT):
@@ -199,7 +209,9 @@ def _with_time(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | N
     if inner.command.startswith("/task ") and (not at_edge or (not planned and _is_deadline(said, start, end))):
         return None
     entities = {**inner.entities, "when": when}
-    return inner._replace(intent=Intent.SCHEDULE, entities=entities, command=_command(when, inner.command))
+    asks = own.tools(rest, inner)  # nobody is paid at each time for what costs nothing now
+    what = inner.command.replace("/task ", "/ask ", 1) if asks else inner.command
+    return inner._replace(intent=Intent.SCHEDULE, entities=entities, command=_command(when, what))
 
 
 def _is_deadline(said: Said, start: int, end: int) -> bool:

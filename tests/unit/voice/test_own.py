@@ -37,6 +37,13 @@ from tests.voice.score import KNOWN
         ("make a note in notes.md that the rent is due", WRITES),
         ("add to notes.md that the rent is due", WRITES),
         ("create a file called shopping.txt with eggs and milk", WRITES),
+        ("create a file called hello.md with the words hello world", WRITES),
+        ("create a file called rent.md that says the rent is due", WRITES),
+        ("create shopping.txt", WRITES),
+        ("save the words hello world to notes.txt", WRITES),
+        ("set the title of notes.md to Rent", WRITES),
+        ("change the date in letter.md to friday", WRITES),
+        ("write down the rent is due in notes.md", WRITES),
     ],
 )
 def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
@@ -57,7 +64,9 @@ def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
         "report on this machine", "write a limerick into fun.md", "add a conclusion to essay.md", "update budget.csv",
         "write to notes.txt", "add eggs to shopping.txt and email it", "add a.txt to b.txt", "delete notes.txt",
         "add a tune to song.mp3", "read song.mp3", "find the best one of a.txt", "explain notes.md",
-        "tomorrow at nine read welcome.md",
+        "create a file called books.md with the ten best books", "create a file called a.md with a list of towns",
+        "save the weather in berlin to weather.txt", "add the weather in berlin to weather.txt", "write the news into news.md",
+        "save all names of birds to birds.txt", "change the tone of letter.md to formal", "make letter.md formal",
         "read welcome.md and pay bob 500 sats", "add 500 sats to wallet.md", "read welcome.md and let quill know",
         "read welcome.md by tomorrow", "don't read welcome.md", "read welcome.md, no wait", "have somebody write a poem",
     ],
@@ -66,6 +75,24 @@ def test_work_stays_work(said: str) -> None:
     meant = understand(said, KNOWN)
     assert meant.intent in {"task", "schedule"}
     assert meant.tools == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "command"),
+    [
+        ("read notes.md tomorrow at 9", "/at tomorrow at 9 /ask read notes.md"),
+        ("every morning read notes.md", "/every morning /ask read notes.md"),
+        ("schedule read notes.md every day at 9", "/every day at 9 /ask read notes.md"),
+        ("search my files for invoice every friday", "/every friday /ask search my files for invoice"),
+        ("add eggs to shopping.txt tomorrow at 9", "/at tomorrow at 9 /ask add eggs to shopping.txt"),
+        ("every morning read notes.md and summarise it", "/every morning /task read notes.md and summarise it"),
+        ("every morning have quill read notes.md", "/every morning /task read notes.md to=quill"),
+        ("every morning have somebody read notes.md", "/every morning /task read notes.md"),
+        ("read notes.md in ten minutes", "/task read notes.md by=10m"),
+    ],
+)
+def test_what_the_agent_can_do_is_planned_as_a_question_to_it(said: str, command: str) -> None:
+    assert understand(said, KNOWN).command == command
 
 
 def test_the_agent_has_such_tools() -> None:

@@ -25,6 +25,9 @@ WHEN = "remind me tomorrow at 9"
         ("wake me tomorrow", "At what time tomorrow shall I wake you?", "wake me tomorrow at 7"),
         ("wake me up every day", "At what time every day shall I wake you?", "wake me every day at 7"),
         ("please wake me up early", "At what time shall I wake you?", "wake me tomorrow at 7"),
+        ("set an alarm for work", "At what time shall I wake you?", "wake me tomorrow at 7"),
+        ("wake me for the game", "At what time shall I wake you?", "wake me tomorrow at 7"),
+        ("set an alarm for tomorrow", "At what time tomorrow shall I wake you?", "wake me tomorrow at 7"),
         ("set an alarm for 7 tomorrow", "At what time shall I wake you?", "wake me tomorrow at 7"),
     ],
 )
@@ -41,6 +44,7 @@ def test_what_was_not_said_is_asked_for(said: str, question: str, example: str) 
         ("wake me in 20 minutes", "/at in 20 minutes remind me: wake up"),
         ("wake me at noon", "/at noon remind me: wake up"),
         ("set an alarm every day at 7", "/every day at 7 remind me: wake up"),
+        ("set an alarm for tomorrow at 7", "/at tomorrow at 7 remind me: wake up"),
     ],
 )
 def test_to_be_woken_is_a_reminder(said: str, reminder: str) -> None:
@@ -56,6 +60,7 @@ def test_to_be_woken_is_a_reminder(said: str, reminder: str) -> None:
         "remind me again", "you remind me of a robot", "notify me about new tasks", "if it rains remind me to take an umbrella",
         "remind me to call mum, no wait", "wake me up when september ends", "wake me up before you go", "don't wake me",
         "did you wake me", "my alarm went off too early this morning",
+        "set an alarm for the server", "set an alarm for the server every day at 7", "I need an alarm for the door",
     ],
 )  # fmt: skip
 def test_what_asks_for_no_reminder_is_not_asked_back(said: str) -> None:
