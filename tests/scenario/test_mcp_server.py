@@ -120,12 +120,14 @@ BINDS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.long
-async def test_a_client_chooses_the_model_of_a_task(tmp_path: Path) -> None:
+async def test_a_client_asks_for_the_model_of_a_task_and_its_person_taps(tmp_path: Path) -> None:
     async with hub(tmp_path, model=Parrot()) as bot:
         token = await mint(bot)
-        posted = await call(bot, "post_task", token, description="write a poem", model="parrot:latest")
-        assert posted["data"]["model"] == "parrot:latest"
-        assert await refused(bot, "post_task", token, description="write a poem", model="phi4") == "unknown_model"
+        for number, model in enumerate(("phi4", "parrot:latest"), 1):
+            asked = await call(bot, "post_task", token, description="write a poem", model=model)
+            assert asked["data"] == {"ok": True, "approval": f"A-{number}", "state": "open"}
+        assert (await bot.data("/approve A-1"))["error"] == "unknown_model"
+        assert (await bot.data("/approve A-2"))["ok"]
         await bot.settled("T-1")
         assert (await call(bot, "show_task", token, task="T-1"))["data"]["model"] == "parrot:latest"
 
