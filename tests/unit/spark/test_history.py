@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from tests.bench.history import happened
 from tests.bench.spark import LAST, Counting, Spark, mean, scores
 
 SEEDS, COUNT = (11, 12, 13), 1200
 
 
+@pytest.mark.long
 def test_it_is_better_than_the_base_rate_and_than_the_last_twenty() -> None:
     histories = [[*happened(seed, COUNT)] for seed in SEEDS]
     ours, ever, lately = (
