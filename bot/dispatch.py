@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import proxies
 from bot.approvals import ApprovalTx
-from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, question, transcript
+from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, naming, question, transcript
 from bot.routing import BY_ITSELF, ChangesNothing, Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
@@ -406,6 +406,8 @@ class Dispatcher:
             replies = await self._carried_out(found, caller, tap.key)
         except HubError as error:
             return [(message.conversation, from_error(error, instead=instead), tap.replaces)]
+        if not message.tapped:
+            replies = [(where, naming(reply, tap.command), stands) for where, reply, stands in replies]
         return [(where, reply, tap.replaces if where == message.conversation else None) for where, reply, _ in replies]
 
     async def _kept(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:

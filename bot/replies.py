@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.agent.model import ModelUnreachable, NoModelInstalled
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _NO_MODEL = (ModelUnreachable, NoModelInstalled)
 QUESTION_MS = 10 * 60 * 1000
 """How long a question back can be answered."""
+_NAMED = 80
+"""So many letters of a task are named in the answer to a yes."""
 
 
 class TooBusy(UserError):
@@ -78,6 +81,14 @@ def question(call: CommandCall, budget: int, now: int, why: str = "") -> Reply:
 def _how(command: str) -> str:
     """By what a question is answered: what decides an approval takes no bare word."""
     return "Press a button, or write" if decides(command) else "Yes or no"
+
+
+def naming(reply: Reply, command: str) -> Reply:
+    """The answer to a yes in words; of a task that it posted it says which, for it stands in no question's place."""
+    name, _, words = command.partition(" ")
+    if reply.task is None or name != "/task":
+        return reply
+    return replace(reply, text=f"{reply.text}\nYou said yes to: {words[:_NAMED]}{'…' * (len(words) > _NAMED)}")
 
 
 def transcript(text: str) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bot.replies import QUESTION_MS
 from core.approval import DECIDES, State, parse_approval
 from core.errors import Refused, UserError
 
@@ -33,7 +34,7 @@ class Answered(UserError):
 
 
 class Which(UserError):
-    """{newest} was asked since, and takes no bare word: say /approve {newest} or /deny {newest}, or press a button."""
+    """{newest} waits, and takes no bare word: say /approve {newest} or /deny {newest}, or press a button."""
 
     status = 409
 
@@ -79,25 +80,55 @@ class Taps:
     async def answer(self, message: Inbound, caller: Caller, *, yes: bool) -> str | None:
         """The button that a yes or no in words means: of the newest question to this person here, if one is open.
 
-        An approval takes no bare word, for whoever says it may not have seen that one was asked for meanwhile; nor is a
-        question before it taken for what they mean. Raises `Which`.
+        It is open to words until they say something else here. An approval takes no bare word, for whoever says it may not have
+        seen that one was asked for meanwhile; nor is a question before it taken for what they mean. Raises `Which`.
         The message is that button's tap from now on, whatever comes between: it never answers another question.
         """
 
         def work(tx: ApprovalTx) -> str | None:
             taps = tx.messages.question(message.conversation, caller.selves, tx.now, but=DECIDES)
             if not taps:
+                _refuse_bare(tx, message, caller)
                 return None
             newest = tx.messages.question(message.conversation, caller.selves, tx.now)
             since = None if newest == taps else tx.messages.tap(newest[0], message.conversation)
             if since is not None and (name := _open(tx, since)):
                 raise Which(newest=name)
+            asked = tx.messages.tap(taps[0], message.conversation)
+            if asked is None or not _is_last(tx, message, caller, asked.cause):
+                _refuse_bare(tx, message, caller)
+                return None
             tap = taps[0] if yes else taps[-1]
             tx.messages.choose(tap, tx.now)
             tx.messages.bind(message.id, tap)
             return tap
 
         return await self._store.write(work)
+
+
+def _refuse_bare(tx: ApprovalTx, message: Inbound, caller: Caller) -> None:
+    """Raise `Which` where an approval was put to them here and is open: no model is to answer as though it were decided."""
+    for one in reversed(tx.approvals.pending()):
+        mine = one.state is State.OPEN and tx.now < one.expires_at and not caller.selves.isdisjoint(one.approvers)
+        if mine and any(
+            put is not None and put.conversation == message.conversation
+            for put in map(tx.messages.delivered, tx.approvals.questions(one.id))
+        ):
+            raise Which(newest=one.name)
+
+
+def _is_last(tx: MessageTx, message: Inbound, caller: Caller, cause: str) -> bool:
+    """Whether they said nothing here since the message that was asked back. What they pressed is not said, nor is a yes or no."""
+    from core.voice.approval import answer  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
+
+    number, since, actors = message.id, tx.now - QUESTION_MS, {*caller.selves, message.actor}
+    while (said := tx.messages.before(number, message.conversation, actors, since)) is not None:
+        if said.key == cause:
+            return True
+        if not (said.tap or said.schedule) and answer(said.text) is None:
+            return False
+        number = said.id
+    return False
 
 
 def _open(tx: ApprovalTx, question: Tapped) -> str:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 class Tapped(NamedTuple):
-    """A button as it was sent: what it means, where it stands, and on which reply, with the surface's ids as far as known."""
+    """A button as it was sent: what it means, where it stands, and on which reply, with the surface's ids as far as known.
+
+    `cause` is the key of the message that it answered, if any.
+    """
 
     command: str
     conversation: str
     reply: Reply
     sent: tuple[str, ...] = ()
+    cause: str = ""
 
 
 class Announcement(NamedTuple):
@@ -78,6 +82,9 @@ class MessageStore(Protocol):
 
         A question with a button for one of the commands `but` does not count.
         """
+
+    def before(self, number: int, conversation: str, actors: Collection[str], since: int) -> Inbound | None:
+        """The message of one of `actors` in a conversation that came last before another, if it came after `since`."""
 
     def bind(self, number: int, tap: str) -> None:
         """A message received means this button, however often its turn is taken."""

@@ -29,7 +29,7 @@ _QUESTION = (
     " ORDER BY id DESC LIMIT 1"
 )
 _TAP = (
-    "SELECT body, coalesce(thread.conversation, outgoing.conversation), platform_id FROM outgoing LEFT JOIN thread"
+    "SELECT body, coalesce(thread.conversation, outgoing.conversation), platform_id, cause FROM outgoing LEFT JOIN thread"
     " ON thread.task = outgoing.task AND thread.conversation = outgoing.conversation || '/' || platform_id WHERE id = ?1"
     " AND (outgoing.conversation = ?2 OR substr(outgoing.conversation, 1, length(?2) + 1) = ?2 || '/')"
 )
@@ -169,7 +169,7 @@ class MessageRows:
         reply = load(row[0]) if row else Reply("")
         if not 0 <= place < len(reply.buttons):
             return None
-        return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]))
+        return Tapped(reply.buttons[place].command, row[1], reply, _ids(row[2]), row[3] or "")
 
     def question(
         self, conversation: str, actors: Collection[str], now: int, *, but: Collection[str] = ()
@@ -178,6 +178,15 @@ class MessageRows:
         given = (conversation, json.dumps(sorted(actors)), now, json.dumps(sorted(but)))
         row = self._connection.execute(_QUESTION, given).fetchone()
         return () if row is None else _taps(row[0], load(row[1]))
+
+    def before(self, number: int, conversation: str, actors: Collection[str], since: int) -> Inbound | None:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            f"SELECT {_INBOUND} FROM inbound WHERE id < ? AND conversation = ? AND at >= ?"  # noqa: S608
+            " AND actor IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT 1",
+            (number, conversation, since, json.dumps(sorted(actors))),
+        ).fetchone()
+        return None if row is None else _inbound(*row)
 
     def bind(self, number: int, tap: str) -> None:
         """See `MessageStore`."""

@@ -16,6 +16,8 @@ from bot.parts.looks import DATABASE
 from core.approval import State
 from core.chat import Role
 from core.errors import Unavailable
+from tests.depth import first
+from tests.ollama_server import OllamaServer
 from tests.scenario.bot import OWNER, hub, let_in
 from tests.scenario.held_store import HeldDatabase, held
 
@@ -90,7 +92,7 @@ async def test_a_bare_yes_or_no_decides_no_approval_nor_a_question_that_was_aske
     hand = Hand()
     async with asked(tmp_path, hand) as bot:
         await bot.until(text="Shall I water the plants?")
-        assert (await bot.say(said))["data"]["error"] == "nothing_asked"
+        assert (await bot.say(said))["data"]["error"] == "which"
         asking = await bot.say("have quill write a letter")
         assert "Yes or no" in asking["text"]
         await bot.app.hub.approvals.ask(
@@ -105,9 +107,25 @@ async def test_a_bare_yes_or_no_decides_no_approval_nor_a_question_that_was_aske
         assert bot.rows("SELECT count(*) FROM task") == [(0,)]
         await bot.say("/deny A-2")
         answer = await bot.say(said)
+        assert answer["text"].startswith("A-1 waits"), "the task was asked about before the last thing that was said"
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+        await bot.say("have quill write a poem")
+        answer = await bot.say(said)
         assert answer["data"].get("task") == ("T-1" if said == "yes" else None)
         assert (answer["text"] == "Nothing was done.") is (said == "no")
         assert hand.did == []
+
+
+@pytest.mark.parametrize("said", first(1, ["approve it", "yes", "no", "yes, do it"]))
+async def test_a_bare_yes_or_no_goes_to_no_model_while_an_approval_waits(tmp_path: Path, said: str) -> None:
+    async with OllamaServer.running("tiny:latest") as model, asked(tmp_path, Hand(), ollama=model.url) as bot:
+        await bot.until(text="Shall I water the plants?")
+        answer = await bot.say(said)
+        assert (answer["data"]["error"], model.asked) == ("which", [])
+        assert "say /approve A-1 or /deny A-1" in answer["text"]
+        await bot.say("/deny A-1")
+        model.says("All right")
+        assert (await bot.say(said))["text"] == "All right", "nothing waits any more"
 
 
 async def test_a_phrase_that_decides_an_approval_is_asked_back_and_pressed(tmp_path: Path) -> None:
@@ -116,7 +134,7 @@ async def test_a_phrase_that_decides_an_approval_is_asked_back_and_pressed(tmp_p
         await bot.until(text="Shall I water the plants?")
         asking = await bot.say("approve a12")
         assert asking["text"] == "Shall I do this? Press a button, or write:\n/approve a12"
-        assert (await bot.say("yes"))["data"]["error"] == "nothing_asked"
+        assert (await bot.say("yes"))["data"]["error"] == "which"
         assert "A-1 was denied by console:owner, so nothing was done" in (await bot.say("/deny A-1"))["text"]
         assert "A-1 was denied already" in (await bot.say("/approve A-1"))["text"]
         assert hand.did == []
@@ -307,10 +325,11 @@ async def test_a_crash_leaves_nobody_with_a_question_that_is_none_any_more(
 async def test_a_question_is_answered_as_whoever_asked_it_and_is_not_burnt_under_as(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("have quill write a letter")
-        for said in ("no", "yes"):
-            assert (await bot.say(said, acting_for=ANN))["data"]["error"] == "nothing_asked"
         for other in ("don't approve A-12", "approve A-12 or A-13"):
             assert "task" not in (await bot.say(other))["data"], "that is said of another question"
+        await bot.say("have quill write a letter")
+        for said in ("no", "yes"):
+            assert (await bot.say(said, acting_for=ANN))["data"]["error"] == "nothing_asked"
         assert (await bot.say("yes"))["data"]["task"] == "T-1"
         await bot.say("have quill write a poem", acting_for=ANN)
         assert (await bot.say("yes"))["data"]["error"] == "nothing_asked"

@@ -157,6 +157,21 @@ async def test_a_yes_or_no_that_nobody_asked_for_and_no_model_can_take_is_told_s
     assert answer["text"].startswith("No question waits for your answer here")
 
 
+async def test_a_bare_yes_answers_the_newest_question_while_nothing_else_was_said(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
+        await bot.say("have quill write a letter")
+        await bot.say("have quill write a poem")
+        posted = await bot.say("yes")
+        assert posted["text"].endswith("\nYou said yes to: write a poem to=quill")
+        for words in ("Glad to hear it", "Four", "Five?"):
+            model.says(words)
+        assert (await bot.say("yes"))["text"] == "Glad to hear it", "the older question is closed"
+        await bot.say("have quill write a song")
+        assert (await bot.say("what is 2+2?"))["text"] == "Four"
+        assert (await bot.say("yes"))["text"] == "Five?"
+        assert bot.rows("SELECT description FROM task") == [("write a poem",)]
+
+
 async def test_a_yes_that_nobody_asked_for_is_the_models_where_there_is_one(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
         model.says("Glad to hear it")

@@ -544,17 +544,21 @@ async def test_a_question_is_answered_by_its_asker_once_and_in_time(tmp_path: Pa
 
 @pytest.mark.long
 @pytest.mark.usefixtures("questions")
-async def test_yes_and_no_as_words_answer_the_newest_open_question(tmp_path: Path, server: TelegramServer) -> None:
+async def test_yes_and_no_as_words_answer_the_newest_question_alone(tmp_path: Path, server: TelegramServer) -> None:
     async with on_telegram(tmp_path, server, hands=Hands(does={"quill": asyncio.Event()})) as talk:
         for number in (1, 2, 3):
             await talk.says(talk.olga, OLGA, f"please write poem {number}")
         assert "No question waits" in (await talk.says(talk.ann, ANN, "yes")).text, "it is nobody else's question"
-        for word, told in (("no", "Nothing was done."), ("Yes!", "T-1"), ("yes", "T-2")):
+        second = await talk.told(talk.olga, "write poem 2")
+        for word, told in (("no", "Nothing was done."), ("Yes!", "No question waits")):
             server.say(talk.olga, OLGA, word)
             await talk.told(talk.olga, told)
-        assert talk.rows("SELECT description FROM task ORDER BY id") == [("write poem 2",), ("write poem 1",)]
+        await talk.says(talk.olga, OLGA, "please write poem 4")
+        server.tap(second, "Yes", OLGA)
+        await talk.told(talk.olga, "T-1 posted")
         server.say(talk.olga, OLGA, "yes")
-        await talk.told(talk.olga, "No question waits")
+        assert "You said yes to: write poem 4" in (await talk.told(talk.olga, "T-2 posted")).text, "a button is no word"
+        assert talk.rows("SELECT description FROM task ORDER BY id") == [("write poem 2",), ("write poem 4",)]
 
 
 # Files ---------------------------------------------------------------------------------------------------------------
