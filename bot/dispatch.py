@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import proxies
 from bot.approvals import ApprovalTx
-from bot.replies import NotAdmitted, NotRecorded, TooBusy, aside, did_you_say, from_error, naming, question, transcript
+from bot.replies import (
+    QUESTION_MS,
+    NotAdmitted,
+    NotRecorded,
+    TooBusy,
+    aside,
+    did_you_say,
+    from_error,
+    naming,
+    question,
+    transcript,
+)
 from bot.routing import BY_ITSELF, ChangesNothing, Route, Way, route, words
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
@@ -277,6 +288,8 @@ class Dispatcher:
                 return await self._tapped(message, caller)
             case Way.ANSWER:
                 return await self._answered(message, found, caller)
+            case Way.WHEN:
+                return await self._timed(message, found, caller)
             case Way.FILES:
                 return await self._kept(message, caller)
             case Way.HEAR:
@@ -298,6 +311,18 @@ class Dispatcher:
         if tap is not None:
             return await self._tapped(message._replace(tap=tap), caller)
         self._to_agent(message, Route(Way.RUN, message, found.command, answers=True))
+        return None
+
+    async def _timed(
+        self, message: Inbound, found: Route, caller: Caller
+    ) -> Sequence[tuple[str, Reply, str | None]] | None:
+        """Take a time for the reminder that they just asked for without one; any other is for the agent."""
+        people, since = {*caller.selves, message.actor}, self._hub.clock.now() - QUESTION_MS
+        last = await self._store.read(lambda tx: tx.messages.before(message.id, message.conversation, people, since))
+        if last is not None and self._understand(last.text).unsaid is not None:
+            both = message._replace(text=f"{last.text.rstrip(' .!')} {message.text}")
+            return await self._act(message, words(self._hub.registry, self._understand, both), caller)
+        self._to_agent(message, Route(Way.RUN, message, found.command))
         return None
 
     async def _either(

@@ -57,6 +57,8 @@ class Way(Enum):
     """The command behind a pressed button is carried out."""
     ANSWER = auto()
     """It answers the last open question, if there is one; else it goes to the agent."""
+    WHEN = auto()
+    """It is a time alone: of the reminder that was just asked for, if there is one; else it goes to the agent."""
     HEAR = auto()
     """It is spoken, and heard before anything else."""
     FILES = auto()
@@ -123,6 +125,8 @@ def words(registry: Registry, understand: Callable[[str], Meaning], message: Inb
     meaning = meaning._replace(command=meaning.command or meaning.reminder)
     if meaning.command is None and (yes := _answer(meaning, message.text)) is not None:
         return Route(Way.ANSWER, message, command, yes=yes)
+    if meaning.moment:
+        return Route(Way.WHEN, message, command)
     if meaning.unsaid is not None:
         raise HalfSaid(**meaning.unsaid._asdict())
     if meaning.command is None:

@@ -131,6 +131,12 @@ def _unsaid(rest: Said, when: str, what: str) -> Unsaid | None:
     return Unsaid("Of what shall I remind you, and when?", "remind me tomorrow at 9 to call mum")
 
 
+def is_moment(said: Said) -> bool:
+    """`tomorrow at 9`, `on monday please`: a time, and nothing that is to be done then."""
+    rest = None if said.when is None else said.without(*said.when)
+    return rest is not None and rest.start >= rest.end
+
+
 def waking(said: Said, chat: Meaning) -> Meaning:
     """Talk, or a wish to be woken: a reminder, where it says at what time."""
     rest = said if said.when is None else said.without(*said.when)
@@ -197,6 +203,8 @@ def _with_time(said: Said, understand: Callable[[Said], Meaning]) -> Meaning | N
     start, end = said.when or (0, 0)
     when = said.text(start, end)
     rest = said.without(start, end)
+    if not rest.words:
+        return None
     planned = rest.act(PLAN)
     rest = rest.without(0, planned[1]) if planned and planned[0] == rest.start else rest
     inner = understand(rest)

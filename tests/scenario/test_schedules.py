@@ -114,6 +114,24 @@ async def test_a_reminder_comes_back_once_as_words_and_text_goes_to_the_agent(tm
 
 
 @pytest.mark.long
+async def test_a_time_alone_is_of_the_reminder_that_was_just_asked_for_and_else_talk(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        for first_words, time, meant in (
+            ("remind me to call the bank", "in 1 minute", "/at in 1 minute remind me: call the bank"),
+            ("remind me about the dentist.", "on monday at 8, please", "/at on monday at 8 remind me: the dentist"),
+            ("wake me tomorrow", "at 7", "/at tomorrow at 7 remind me: wake up"),
+        ):
+            assert (await bot.data(first_words))["error"] == "half_said"
+            asked = await bot.say(time)
+            assert asked["text"] == f"Shall I do this? Yes or no:\n{meant}"
+            assert "asks" not in await bot.data(time), "it was given its time"
+        await bot.say("remind me to call the bank")
+        bot.pass_time(601)
+        assert "asks" not in await bot.data("in 1 minute"), "that was long ago"
+        assert (await bot.data("every morning"))["error"] != "half_said"
+
+
+@pytest.mark.long
 async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         asked = await bot.say("remind me in ten minutes to turn the oven off")

@@ -81,6 +81,30 @@ def test_what_no_rule_knows_is_chat(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "tomorrow at 9",
+        "monday",
+        "tonight",
+        "at noon",
+        "next week",
+        "every morning",
+        "in 1 minute.",
+        "timmy, tomorrow please",
+    ],
+)
+def test_a_time_alone_is_talk_and_known_to_be_a_time(text: str) -> None:
+    found = understand(text, score.KNOWN)
+    assert (found.intent, found.command, found.reminder) == (Intent.CHAT, None, None)
+    assert found.moment
+
+
+@pytest.mark.parametrize("text", ["tomorrow is fine", "at noon we eat", "hello", "show my balance at noon"])
+def test_what_says_more_than_a_time_is_none(text: str) -> None:
+    assert not understand(text, score.KNOWN).moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "cancel task 7 no dont",
         "pay ann 500 sats no wait",
         "if task 7 fails, pay ann 500 sats",
