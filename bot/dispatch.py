@@ -403,6 +403,10 @@ class Dispatcher:
             from bot import scheduling  # noqa: PLC0415 - for the first who plans by a phrase
 
             scheduling.read(self._hub, call)
+        elif call.name == "remember":
+            from core.agent.memory import kept  # noqa: PLC0415 - for the first who has a phrase remembered
+
+            kept(cast("str", call.args["text"]))
         return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now(), found.why)
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:

@@ -1,5 +1,6 @@
 """What is to be kept in mind, or no longer: `remember that the printer is called Otto`. Only what is said in so many words.
 
+`remember my birthday is 3 May` lasts, and needs no `that`.
 `remember that song?`, `remember when we met` and `I remember that well` are talk.
 """
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from core.voice.said import Said
 
 KEEP = Phrases("remember that, please remember that, keep in mind that, make a note that, memorise that, memorize that")
+KEEP_BARE = Phrases("remember, please remember")
 DROP = Phrases("forget that")
 DROP_ABOUT = Phrases("forget what i said about, forget what i told you about")
 LOOK = Phrases(
@@ -27,10 +29,18 @@ THINGS = bag(
 """What follows `remember that` where somebody thinks of old times."""
 
 SUBJECTS = bag(
-    "i my we our he his she her they their it its you your the a an this these there all no every each some in on at from for to "
-    "when if by with after before today everybody everyone nobody somebody"
+    "i im my we our he his she her they their it its you your the a an this these there all no every each some in on at from for "
+    "to when if by with after before today everybody everyone nobody somebody"
 )
 """What a statement begins with; or it is somebody's name, in capitals."""
+
+OWNED = bag("my our the his her their")
+IS = bag("is are isnt arent has have hasnt havent")
+OURSELVES = bag("i we")
+LASTS = bag(
+    "am are like love hate prefer have need want live work cant cannot dont always never speak own drink eat take use"
+)
+"""What somebody says of themselves that lasts: `remember we met in Rome` is of old times."""
 
 _LEAST = 3
 """Words of a statement: `I like tea`."""
@@ -41,12 +51,22 @@ def read(said: Said) -> Meaning | None:
     start = said.start
     if (end := KEEP.at(said.words, start)) and _states(said, end):
         return Meaning(Intent.CHAT, SURE, {}, f"/remember {said.text(end, len(said.words))}")
+    if (end := KEEP_BARE.at(said.words, start)) and _lasts(said, end):
+        return Meaning(Intent.CHAT, SURE, {}, f"/remember {said.text(end, len(said.words))}")
     end = DROP.at(said.words, start)
     if (end and _states(said, end)) or ((end := DROP_ABOUT.at(said.words, start)) and said.words[end:]):
         return Meaning(Intent.CHAT, SURE, {}, f"/forget {said.text(end, len(said.words))}")
     if (end := LOOK.at(said.words, start)) and said.words[end : said.end] and ME.issuperset(said.words[end : said.end]):
         return Meaning(Intent.CHAT, SURE, {}, "/memory")
     return None
+
+
+def _lasts(said: Said, at: int) -> bool:
+    """Whether it is surely a statement, though no `that` is before it: `my birthday is 3 May`, `I like tea`, `I'm a vegan`."""
+    who, *rest = said.words[at:] or [""]
+    if not _states(said, at) or rest[0] in THINGS:
+        return False
+    return who == "im" or (who in OURSELVES and rest[0] in LASTS) or (who in OWNED and not IS.isdisjoint(rest[1:]))
 
 
 def _states(said: Said, at: int) -> bool:

@@ -328,6 +328,10 @@ async def test_said_in_words_it_is_asked_back(tmp_path: Path, server: OllamaServ
         asked = await bot.say("remember that the printer is called Otto")
         assert asked["buttons"][0]["command"] == "/remember the printer is called Otto"
         assert (await bot.data("/memory"))["count"] == 0
+        await bot.say("remember the printer is called Otto")
         await bot.say("yes")
+        assert (await bot.data("remember my pin is 1234"))["error"] == "secret_not_kept", "nobody is asked for nothing"
+        assert (await bot.data("remember that my pin is 1234"))["error"] == "secret_not_kept"
+        assert (await bot.data("remember I like tea"))["asks"] == "/remember I like tea"
         assert "the printer is called Otto" in (await bot.say("what do you remember about me?"))["text"]
         assert server.asked == []

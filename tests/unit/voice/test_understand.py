@@ -103,6 +103,20 @@ def test_what_says_more_than_a_time_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("remember my pin is 1234", "my pin is 1234"), ("Remember I like tea.", "I like tea"),
+        ("please remember my birthday is 3 May", "my birthday is 3 May"), ("remember I'm a vegan now", "I'm a vegan now"),
+        ("remember that I'm a vegan", "I'm a vegan"), ("remember the printer is called Otto", "the printer is called Otto"),
+        ("remember we met in Rome", None), ("remember my trip to Rome", None), ("remember me?", None), ("remember", None),
+        ("remember the time is short", None), ("remember my name is what?", None), ("I remember my dog is old", None),
+    ],
+)  # fmt: skip
+def test_what_lasts_is_remembered_without_a_that_and_old_times_are_talk(text: str, kept: str | None) -> None:
+    assert command(text) == (kept and f"/remember {kept}")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "cancel task 7 no dont",
