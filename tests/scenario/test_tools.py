@@ -127,7 +127,9 @@ async def test_where_no_model_does_it_plain_words_name_the_command_that_does(
 async def test_what_the_agent_can_do_no_more_after_a_tap_is_asked_back_before_anybody_is_paid(tmp_path: Path) -> None:
     asked = did_you_say("read welcome.md", "read welcome.md", OWNER.actor, FakeClock().now())
     async with hub(tmp_path) as bot:
-        await bot.app.store.write(lambda tx: tx.messages.queue("console", "console:owner", asked, "heard", tx.now))
+        await bot.say("/whoami")
+        ((heard,),) = bot.rows("SELECT surface || '/' || account || '/' || update_id FROM inbound")
+        await bot.app.store.write(lambda tx: tx.messages.queue("console", "console:owner", asked, heard, tx.now))
         await bot.post("yes")
         again = await bot.until(asks="/task read welcome.md")
         assert "I do this myself, for nothing." in again["text"]
