@@ -309,10 +309,14 @@ def _by_now(tx: AgentTx, step: Step) -> Step:
 def _settled(tx: AgentTx, call: Called, number: int) -> Called:
     found = tx.approvals.find(number)
     match None if found is None else found.state:
-        case State.OPEN | State.APPROVED:
+        case State.OPEN:
             return call
-        case State.DONE:
-            return call._replace(result=f"The person agreed to {approval_name(number)}, and it was tried since.")
+        case (
+            State.APPROVED | State.DONE
+        ):  # it is noted as done a little after the conversation goes on with what came of it
+            return call._replace(
+                result=f"The person agreed to {approval_name(number)}. What came of it is told by itself."
+            )
         case _:
             return call._replace(result=f"The person did not agree to {approval_name(number)}. It was not done.")
 

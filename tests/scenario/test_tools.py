@@ -164,7 +164,8 @@ async def test_what_asks_waits_for_its_person_and_is_done_once(bot: Bot, server:
     assert agreed["text"] == "A-1 was approved by console:owner: done: write_file plan.md Monday"
     told = await bot.until(text="It is written.")
     assert told["text"] == "It is written.\n\n(Called: write_file)"
-    assert server.results == ["The person agreed to A-1, and it was tried since.", "Wrote 6 characters to plan.md."]
+    agreed_to = "The person agreed to A-1. What came of it is told by itself."
+    assert server.results == [agreed_to, "Wrote 6 characters to plan.md."]
     assert (await bot.say("/approve A-1"))["data"]["error"] == "settled"
     assert desk.write.called == [{"path": "plan.md", "text": "Monday"}]
 
