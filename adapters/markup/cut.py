@@ -9,10 +9,14 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from html import escape
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from adapters.markup.html import tags
 from adapters.markup.rich import Rich
 from core.chat import Mark, Style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CLUSTER = 64
 """How far back, in code points, a place between two graphemes is looked for."""
@@ -21,8 +25,13 @@ _ZWJ = "\u200d"
 _VIRAMA = 9
 
 
-def cut(rich: Rich, units: int = 4096, size: int = 32 * 1024) -> list[Rich]:
-    """Pieces of at most `units` UTF-16 units of text and `size` UTF-8 bytes of HTML each; none of an empty text.
+def in_html(char: str) -> int:
+    """The UTF-8 bytes of a character in HTML."""
+    return len(escape(char, quote=False).encode())
+
+
+def cut(rich: Rich, units: int = 4096, size: int = 32 * 1024, price: Callable[[str], int] = in_html) -> list[Rich]:
+    """Pieces of at most `units` UTF-16 units of text and `size` bytes each, by the `price` of a character; none of an empty text.
 
     No character is dropped: the texts of the pieces, joined, are the text. White space at a cut ends the piece before
     it, as far as it fits. A run of white space longer than that may make a piece of its own: it is `blank`, and a sender
@@ -30,7 +39,7 @@ def cut(rich: Rich, units: int = 4096, size: int = 32 * 1024) -> list[Rich]:
     2 or `size` below 128 may be exceeded.
     """
     text, marks = rich.text, rich.marks
-    measure = _Measure(rich)
+    measure = _Measure(rich, price)
     found: list[Rich] = []
     carried: list[Mark] = []
     at = first = 0
@@ -48,11 +57,11 @@ def cut(rich: Rich, units: int = 4096, size: int = 32 * 1024) -> list[Rich]:
 class _Measure:
     """Running sums over a text: what any stretch of it takes is a difference of two."""
 
-    def __init__(self, rich: Rich) -> None:
+    def __init__(self, rich: Rich, price: Callable[[str], int]) -> None:
         self._text = rich.text
         used = set(rich.text)
         wide = {char: 1 + (char > "\uffff") for char in used}
-        long = {char: len(escape(char, quote=False).encode()) for char in used}
+        long = {char: price(char) for char in used}
         self._units = list(accumulate(map(wide.__getitem__, rich.text), initial=0))
         self._bytes = list(accumulate(map(long.__getitem__, rich.text), initial=0))
         self._pre = [mark for mark in rich.marks if mark.style is Style.PRE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from nio.crypto import decrypt_attachment
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from core.chat import Outgoing, Reply
     from core.voice.hearing import Voice
 
-TEXT_BYTES = 12_000
-"""UTF-8 bytes of one event's text: it is said twice, and marks and escapes may take more than the words."""
+TEXT_BYTES = 11_000
+"""Bytes that one event's text takes as HTML in JSON: an edit says it four times, and encrypted it is a third more.
+
+An event has 65,536 bytes at most; matrix-nio writes what it encrypts with escapes, so that a letter of Cyrillic takes six.
+"""
 
 BUTTONS = "org.timmy.buttons"
 """Where an event says what its buttons are: label -> id. A reaction of that name presses it."""
@@ -27,6 +31,8 @@ BUTTONS = "org.timmy.buttons"
 VOICE = "org.matrix.msc3245.voice"
 """What marks audio as something that was said."""
 
+
+_LINE = "<br>"
 
 QUIET: Mapping[str, Any] = {
     "m.url_previews": [], "com.beeper.linkpreviews": [], "uk.half-shot.unstable.show_url_previews": False,
@@ -37,7 +43,12 @@ fetches them, by its homeserver, and it may know none of these (MSC 4095 by both
 
 def texts(reply: Reply) -> list[Rich]:
     """The words of a reply, a piece for each event."""
-    return [rich for rich in markup.cut(markup.of(reply), units=TEXT_BYTES, size=TEXT_BYTES) if not rich.blank]
+    return [rich for rich in markup.cut(markup.of(reply), TEXT_BYTES, TEXT_BYTES, _price) if not rich.blank]
+
+
+def _price(char: str) -> int:
+    """The bytes of a character in the JSON of an event's HTML."""
+    return len(json.dumps(_LINE if char == "\n" else escape(char, quote=False))) - 2
 
 
 def message(rich: Rich, *, notice: bool, buttons: Mapping[str, str]) -> dict[str, Any]:
@@ -161,8 +172,8 @@ def is_notice(outgoing: Outgoing) -> bool:
 def _html(rich: Rich) -> str:
     """Line ends mean nothing in HTML, except where the text is set as it is written."""
     parts = markup.html(rich).split("<pre>")
-    out = [parts[0].replace("\n", "<br>")]
+    out = [parts[0].replace("\n", _LINE)]
     for part in parts[1:]:
         inside, end, after = part.partition("</pre>")
-        out.append(f"<pre>{inside}{end}{after.replace(chr(10), '<br>')}")
+        out.append(f"<pre>{inside}{end}{after.replace(chr(10), _LINE)}")
     return "".join(out)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from adapters.markup import Rich
-from adapters.matrix.content import BUTTONS, labels, message, newest_edit, replacing
+from adapters.matrix.content import BUTTONS, labels, message, newest_edit, replacing, texts
+from core.chat import Mark, Reply, Style
 
 
 def test_the_buttons_of_an_edit_count() -> None:
@@ -23,6 +25,14 @@ def test_no_client_is_to_fetch_the_addresses_in_a_message() -> None:
     for content in (said, edit, edit["m.new_content"]):
         assert content["m.url_previews"] == content["com.beeper.linkpreviews"] == []
         assert content["uk.half-shot.unstable.show_url_previews"] is False
+
+
+@pytest.mark.parametrize("text", ["word ", "слово ", "你好", "😀", "\n", '"<&', "\u200b"])
+def test_every_piece_fits_into_an_event_edited_and_encrypted_too(text: str) -> None:
+    whole = text * 6_000 + "."
+    for piece in texts(Reply(whole, marks=(Mark(0, len(whole), Style.QUOTE),))):
+        said = replacing("$1", message(piece, notice=True, buttons={"Accept": "17-0"}))
+        assert len(json.dumps(said)) * 4 / 3 < 62_000
 
 
 @pytest.mark.parametrize("odd", [None, 5, "x", [], {"m.relations": 5}, {"m.relations": {"m.replace": 5}}])
