@@ -24,7 +24,8 @@ TEMPLATE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-
 LINK = ('<span class="link">', "</span>")
 TAGS = {
     "bold": ("<b>", "</b>"), "italic": ("<i>", "</i>"), "code": ("<code>", "</code>"),
-    "pre": ('<span class="pre">', "</span>"), "blockquote": ('<span class="quote">', "</span>"), "bot_command": LINK, "mention": LINK, "url": LINK,
+    "pre": ('<span class="pre">', "</span>"), "blockquote": ('<span class="quote">', "</span>"),
+    "bot_command": LINK, "mention": LINK, "url": LINK,
 }  # fmt: skip
 """What the hub sends, and what Telegram finds by itself in a text."""
 
