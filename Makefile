@@ -66,11 +66,12 @@ watch: $(STAMP) ## self-tdd on this checkout: the tests of the rules, again at e
 	@exec $(BIN)/self-tdd watch --command '$(BIN)/python -m pytest -q $(RULES)' $(ARGS)
 
 # Compiled once, and kept: the tests start many processes, and each would compile what it imports. A worker for each processor, but
-# not so many that importing everything takes longer than the tests.
+# not so many that importing everything takes longer than the tests; nor what is deselected anyway.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) ## every test that needs no other server; under a minute on two slow cores
 	@$(BIN)/python -m compileall -q -j 0 -x '/test_[^/]*$$' bot core adapters config tests  # pytest compiles its own
-	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 8))') --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 8))') --dist worksteal \
+		--ignore tests/real --ignore tests/live $(ARGS)
 
 test-deep: $(STAMP) ## the property tests with many more examples, and what is too long for make test
 	@TEST_DEPTH=deep $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "deep or long or hypothesis" $(ARGS)

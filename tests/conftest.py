@@ -41,7 +41,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's; pytest makes a folder of its 
 ENOUGH = 2 << 30
 """Bytes that must be free there, though a run takes 300 MB: a container's default of 64 MB must not be filled."""
 
-EXAMPLES = depth(40, 100)
+EXAMPLES = depth(30, 100)
 settings.register_profile("default", deadline=None, max_examples=EXAMPLES)
 settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -16,7 +16,6 @@ from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Proxy, Role
 from core.tokens import NotAsYouWere
-from tests.depth import first
 from tests.fakes import FakeClock
 from tests.ollama_server import Calls, Fault, OllamaServer, Wire
 from tests.scenario.bot import hub, let_in
@@ -511,7 +510,8 @@ class Foreign(Made):
         return super().spec._replace(outside=True)
 
 
-@pytest.mark.parametrize("back", first(1, [True, False]))  # back: its program is there again
+@pytest.mark.long  # a hub that is stopped waits for what it is doing
+@pytest.mark.parametrize("back", [True, False])  # back: its program is there again
 async def test_what_a_foreign_program_was_told_is_not_told_it_again_after_a_crash(
     tmp_path: Path, server: OllamaServer, back: bool
 ) -> None:
