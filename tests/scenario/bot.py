@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 PATIENCE = 10
 """Real seconds until a test gives up on what it waits for."""
 
-HASTY, MOMENT = 20, 0.002
-"""After so many looks something takes real time: so many seconds lie between two looks from then on."""
+HASTY, LONG, MOMENT = 20, 1.0, 0.002
+"""After so many looks, or seconds, something takes real time: so many seconds lie between two looks from then on."""
 
 _STARTS = itertools.count()
 
@@ -228,16 +228,18 @@ class Bot(Console):
         """Wait until something is true outside; the hub's clock runs ahead by `pace` seconds a look (0: it stands still).
 
         A look waits for what is being written, so that a slow disk costs no time by the hub's clock. Where the clock stands still,
-        something real is awaited: soon a moment is left to it between two looks, since it may need this very processor.
+        or it takes long, something real is awaited: soon a moment is left to it between two looks, since it may need this very
+        processor.
         """
-        looks = 0
+        looks, loop = 0, asyncio.get_running_loop()
+        soon = loop.time() + LONG
         try:
             async with asyncio.timeout(PATIENCE):
                 while not (found := true()):
                     await self.app.store.write(lambda tx: None)
                     self.pass_time(pace)
                     looks += 1
-                    if not pace and looks > HASTY:
+                    if (not pace and looks > HASTY) or loop.time() > soon:
                         await asyncio.sleep(MOMENT)  # noqa: TID251
         except TimeoutError:
             raise AssertionError(f"never saw {what}") from None
