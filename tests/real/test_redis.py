@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 
 from adapters.console.client import request
+from adapters.redis.wire import KEPT_SECONDS
 from tests.gateway_process import gateway_process
 from tests.kill.hub_process import hub_process
 from tests.program import ROOT
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 pytestmark = [missing, pytest.mark.timeout(240)]
 
 WORKERS = 6
+GONE = -2
+"""What Redis says of how long it will keep what is not there."""
+
 RULES = {
     "TIMMY_AUCTION_WINDOW": "20s",
     "TIMMY_AUCTION_REVIEW": "1s",
@@ -144,6 +148,11 @@ class Site:
         results = self.rows("SELECT id, result FROM task ORDER BY id")
         assert results == [(number, f"done T-{number}") for number in numbers]
 
+    async def files(self) -> dict[str, int]:
+        """The files that lie in Redis, and how long it will keep each (seconds; less than none: for ever)."""
+        keys = (await self.redis.say("keys", "timmy:*:file:*")).split()
+        return {key: seconds for key in keys if (seconds := int(await self.redis.say("ttl", key))) != GONE}
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the hub's database holds."""
         with contextlib.closing(sqlite3.connect(f"file:{self.hub.data}/hub.db?mode=ro", uri=True)) as database:
@@ -247,9 +256,13 @@ async def test_whatever_dies_every_task_is_done_and_paid_for_once(
         await blow(some)
         await some.post(12)
         await some.settle(some.posted)
+        over = await some.files()  # sent by way of what died or froze, and then again by way of another gateway
+        assert all(0 < seconds <= KEPT_SECONDS for seconds in over.values())
+        await some.post(3)
+        await some.settle(some.posted)
         hub = (await some.redis.say("smembers", "timmy:hubs")).strip()
         await wait_for(lambda: some.redis.say("xlen", f"timmy:{hub}:asks"), "0")
-        assert await some.redis.say("keys", "timmy:*:file:*") == ""
+        assert (await some.files()).keys() <= over.keys(), "a file that the hub fetched is gone at once"
 
 
 async def wait_for(ask: Callable[[], Awaitable[str]], what: str) -> None:
