@@ -246,6 +246,7 @@ class OllamaServer(ModelServer):
         self.digests: dict[str, str] = {}
         self.can = ["completion", "tools"]
         self.toolless: set[str] = set()
+        self.bytes_per_token: float | None = None
         self.pulls: dict[str, Sequence[Step]] = {}
         self.pulled: list[str] = []
         self.embedded: list[list[str]] = []
@@ -316,7 +317,19 @@ class OllamaServer(ModelServer):
             return Fault(404, f"model '{name}' not found")
         if body.get("tools") and name in self.toolless:
             return Fault(400, f"{name} does not support tools")
+        return self._overfull(body)
+
+    def _overfull(self, body: dict[str, Any]) -> Fault | None:
+        """As Ollama does where its tokenizer counts more than the window has: it refuses, or it cuts and says nothing."""
+        messages = body["messages"]
+        while self.bytes_per_token and self._counted(messages) > body["options"]["num_ctx"]:
+            if not body.get("truncate", True) and not body.get("shift", True):
+                return Fault(400, "the prompt is longer than the context length currently available to the model")
+            del messages[1 if len(messages) > 2 else 0]
         return None
+
+    def _counted(self, messages: Sequence[Mapping[str, Any]]) -> float:
+        return sum(len(str(message.get("content", "")).encode()) for message in messages) / (self.bytes_per_token or 1)
 
     def _shape(self, fault: Fault) -> dict[str, Any]:
         return {"error": fault.body}

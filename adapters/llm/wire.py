@@ -65,13 +65,26 @@ _AWAY = re.compile(
 _HOST = re.compile(r"https?://\S+")
 
 
+class _Client(ollama.AsyncClient):
+    """Has a prompt that is too long refused. By default Ollama cuts it in silence, down to half the window.
+
+    `truncate` and `shift` of `/api/chat` are not known to its own client yet (`server/routes.go` of Ollama 0.12.6 and later; older
+    ones take no notice of them).
+    """
+
+    async def _request(self, cls: Any, *args: Any, **asked: Any) -> Any:
+        if "/api/chat" in args:
+            asked["json"] = {**asked["json"], "truncate": False, "shift": False}
+        return await super()._request(cls, *args, **asked)
+
+
 class Wire:
     """One Ollama server. `connect` is in seconds."""
 
     def __init__(self, url: str, *, connect: float, reach: Reach) -> None:
         self._url = url
         self._connect = connect
-        self._client = ollama.AsyncClient(
+        self._client = _Client(
             host=url,
             event_hooks={"request": [_without_credentials], "response": [bounded]},
             **options(url, connect=connect, reach=reach),

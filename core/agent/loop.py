@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
-from core.agent.model import ModelRambled, ModelRepeats, ToolCall, Unsaid, fitting
+from core.agent.model import ModelOverfull, ModelRambled, ModelRepeats, ToolCall, Unsaid, fitting
 from core.agent.needs import called_for
-from core.agent.prompt import plain, price, spare, tokens, window
+from core.agent.prompt import TooLongForModel, plain, price, spare, tokens, window
 from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
 from core.agent.tool import BadCall, Effect, Output, Way, addresses, judge
@@ -57,6 +57,9 @@ TOOLS_SHARE = 4
 
 ROOM_FOR_RESULTS = 128
 """Tokens that what is called needs at least: who writes so much that less is left is answered without tools."""
+
+LEAST_ROOM = 256
+"""Tokens of a window below which nothing more is left out for a model that counts more tokens than are counted here."""
 
 RESULT_SHARE = 4
 """One part in this many of the window is the most that one result may take."""
@@ -155,11 +158,20 @@ class Loop:
         able = scene.tools if scene.use is not None and card.tools and room > 0 else ()
         tools = {tool.spec.name: tool for tool in few(able, scene, room)}
         waiting = sum(call.asked is not None for step in turned.steps for call in step.calls)
-        calls = _Calls(scene, turned, tools, tell, num_ctx, waiting)
-        while called := await self._listen(calls, model):
+        calls = _Calls(scene, turned, tools, tell, num_ctx, num_ctx, waiting)
+        while called := await self._heard(calls, model):
             step = await calls.made(called)
             turned.steps.append(step)  # before the wait: what was done is not forgotten where that is broken off
             await keep(len(turned.steps) - 1, step)
+
+    async def _heard(self, calls: _Calls, model: str | None) -> list[ToolCall]:
+        """As `_listen`; where it does not fit into the window by the model's own count, with less of what was said before."""
+        while True:
+            try:
+                return await self._listen(calls, model)
+            except ModelOverfull:
+                if calls.turned.said or not calls.leave_out():
+                    raise
 
     async def _listen(self, calls: _Calls, model: str | None) -> list[ToolCall]:
         """What the model says goes to `turned.said`; returns what it calls."""
@@ -201,6 +213,7 @@ class _Calls:
     tools: Mapping[str, Tool]
     tell: Callable[[str], None]
     window: int
+    room: int
     asked: int = 0
     barred: int = 0
 
@@ -210,8 +223,20 @@ class _Calls:
         enough = len(turned.steps) >= self.scene.rounds or turned.broken >= MAX_BROKEN
         text = f"{self.scene.text}\n\n{_ENOUGH}" if enough else self.scene.text
         system = self.scene.system(bool(specs))
-        messages = window(system, self.scene.turns, text, self.window, steps=turned.steps, tools=specs)
+        messages = window(system, self.scene.turns, text, self.room, steps=turned.steps, tools=specs)
         return messages, [] if enough else specs
+
+    def leave_out(self) -> bool:
+        """Give the model less from now on; False: there is nothing more that can be left out."""
+        most = len(self.given()[0])
+        while self.room > LEAST_ROOM:
+            self.room = self.room * 3 // 4
+            try:
+                if len(self.given()[0]) < most:
+                    return True
+            except TooLongForModel:
+                break
+        return False
 
     async def made(self, calls: Sequence[ToolCall]) -> Step:
         """Make the calls of one round, one after the other. What was done before it is broken off stays in `turned`."""

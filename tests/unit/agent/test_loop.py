@@ -14,7 +14,7 @@ from adapters.clockwork import running
 from core.agent import loop
 from core.agent.agent import STOPPED, Assistant
 from core.agent.loop import MAX_ASKED, MAX_BARRED, MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
-from core.agent.model import Bounds
+from core.agent.model import Bounds, ModelOverfull
 from core.agent.prompt import shown, tokens, window
 from core.agent.session import Called, Step, Turn
 from core.agent.tool import Effect, NoTools, Output, Use
@@ -354,6 +354,34 @@ async def test_results_fill_the_window_by_whole_rounds(
     assert "[cut here: " in server.results[-1]
     roles = [message["role"] for message in server.last["messages"] if message["role"] in {"user", "assistant"}]
     assert ("user", "user") not in pairwise(roles)  # templates of Gemma and Mistral refuse that
+
+
+async def test_a_model_that_counts_more_tokens_is_given_less_and_never_cuts_in_silence(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    """As with a small vocabulary, or one that takes what is written here for many tokens."""
+    talker = agent(store, model, bounds=Bounds(window=2048))
+    for number in range(12):
+        await ask(talker, f"{number} " + "word " * 40, key=f"k{number}")
+    whole = len(server.last["messages"])
+    server.bytes_per_token = 1.5
+    answer = await ask(talker, "The newest question?", key="k99")
+    assert answer.text == "You said: The newest question?"
+    given = server.last["messages"]
+    assert 3 <= len(given) < whole
+    assert "does not fit any more" in given[0]["content"]
+    assert "The 11" in f"The {given[-3]['content']}", "the newest exchange is there"
+    refused = sum(body["messages"][-1] == given[-1] for body in server.asked) - 1
+    assert 1 <= refused <= 6
+
+
+async def test_what_cannot_be_made_less_is_refused_at_once(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    server.bytes_per_token = 0.5
+    with pytest.raises(ModelOverfull, match="longer than the context length"):
+        await ask(agent(store, model, bounds=Bounds(window=2048)), "word " * 300)
+    assert len(server.asked) == 1
 
 
 def test_few_tools_are_those_that_the_words_mean() -> None:

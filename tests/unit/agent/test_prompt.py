@@ -98,6 +98,11 @@ def test_a_message_fits_or_is_refused(length: int) -> None:
             window("", [], text, 256)
 
 
+def test_numbers_count_by_their_digits() -> None:
+    assert tokens("12,345.678") >= 8
+    assert tokens("twelve") == 2
+
+
 def test_an_answer_without_its_question_is_left_out() -> None:
     turns = [Turn("assistant", "of old", "k0"), Turn("user", "hi", "k1"), Turn("assistant", "ho", "k1")]
     assert [message.text for message in window("", turns, "and?", 2048)] == ["", "hi", "ho", "and?"]
