@@ -306,7 +306,7 @@ class OllamaServer(ModelServer):
             return self._error(Fault(404, f"model '{body['model']}' not found"))
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         self.embedded.append(texts)
-        return web.json_response({"model": body["model"], "embeddings": [_vector(text) for text in texts]})
+        return web.json_response({"model": body["model"], "embeddings": [vector(text) for text in texts]})
 
     async def _ps(self, _: web.Request) -> web.Response:
         return web.json_response({"models": [self._entry(name) | {"size_vram": 0} for name in self.models[:1]]})
@@ -361,7 +361,7 @@ class OllamaServer(ModelServer):
         return json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
-def _vector(text: str) -> list[float]:
+def vector(text: str) -> list[float]:
     found = [0.0] * 32
     for word in text.casefold().split():
         found[zlib.crc32(word.encode()) % 32] += 1.0

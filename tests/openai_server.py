@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.ollama_server import Calls, Fault, ModelServer, Part, Thinks
+from tests.ollama_server import Calls, Fault, ModelServer, Part, Thinks, vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ class OpenAIServer(ModelServer):
     def _routes(self) -> Iterable[web.RouteDef]:
         return (
             web.get("/v1/models", self._list), web.post("/v1/chat/completions", self._chat),
-            web.get("/props", self._props), web.get("/api/v0/models", self._studio),
+            web.get("/props", self._props), web.get("/api/v0/models", self._studio), web.post("/v1/embeddings", self._embed),
         )  # fmt: skip
 
     def _locked(self, request: web.Request) -> web.Response | None:
@@ -49,6 +49,18 @@ class OpenAIServer(ModelServer):
         if self.engine == "llama.cpp":
             return entry | {"owned_by": "llamacpp", "meta": {"n_ctx_train": 131_072, "n_params": 1}}
         return entry | ({"max_model_len": self.window} if self.engine == "vllm" else {})
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        if (refusal := self._locked(request)) is not None:
+            return refusal
+        body = await request.json()
+        if (fault := self._refuses(body)) is not None:
+            return self._error(fault)
+        rows = [
+            {"object": "embedding", "index": place, "embedding": vector(text)}
+            for place, text in enumerate(body["input"])
+        ]
+        return web.json_response({"object": "list", "data": rows[::-1], "model": body["model"]})  # any order is allowed
 
     async def _props(self, _: web.Request) -> web.Response:
         if self.engine != "llama.cpp":

@@ -10,7 +10,7 @@ from adapters.llm.server import BadModelAddress, ModelServer, Patience
 from core.agent.model import ModelMissing, ModelUnreachable, NoModelInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
     from adapters.llm.server import Wire
     from adapters.llm.wire import Wire as OllamaWire
@@ -46,17 +46,6 @@ class OllamaModel(ModelServer):
                     raise PullFailed(model=name, why=f"nothing came for {round(self._patience.first)} s") from None
                 yield step
         self._forget()
-
-    async def embedder(self) -> str | None:
-        """See `core.agent.vectors.Embedder`."""
-        wire = cast("OllamaWire", await self._connected())
-        async with asyncio.timeout(self._patience.listing):
-            found = next((one for one in await wire.embedders() if self._here(one[0])), None)
-        return found and "@".join(filter(None, found))
-
-    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """See `core.agent.vectors.Embedder`."""
-        return await cast("OllamaWire", await self._connected()).embed(model.partition("@")[0], texts)
 
     def _load(self) -> Wire:
         from adapters.llm import wire  # noqa: PLC0415 - see the top of that module

@@ -20,6 +20,7 @@ from adapters.llm.guarded import LONGEST_LINE, TooMuch, bounded, options
 from adapters.llm.openai import ServerUnreachable, ServesNoModel
 from adapters.llm.refusals import named as refused
 from adapters.llm.refusals import one_line
+from adapters.llm.server import vectors
 from core.agent.model import Card, ModelBrokeOff, ModelCut, ModelFailed, ModelGarbled, ModelSilent, ToolCall
 from core.agent.prompt import ANSWER_SHARE, tokens
 
@@ -40,8 +41,10 @@ MOST_CALLS = 64
 """Of one answer."""
 
 _END = "[DONE]"
-_NO_CHAT = re.compile(r"embed|rerank", re.IGNORECASE)
-"""What the names of models have in them that do not chat."""
+_EMBEDS = re.compile(r"embed|(?:^|[/_-])(?:bge|gte|e5|minilm)\b", re.IGNORECASE)
+"""What the names of models for embeddings have in them: nothing else says what a model is for."""
+
+_RERANKS = re.compile(r"rerank", re.IGNORECASE)
 
 _UNSAYABLE = re.compile(r"[^A-Za-z0-9._:/-]+")
 _LONGEST_NAME = 128
@@ -75,7 +78,24 @@ class Wire:
 
     async def models(self) -> list[str]:
         """See `Wire` of `server.py`."""
-        return [name for name, _ in await self._listed()]
+        return [name for name, _ in await self._listed() if not _EMBEDS.search(name) and not _RERANKS.search(name)]
+
+    async def embedders(self) -> list[tuple[str, str]]:
+        """See `Wire` of `server.py`."""
+        found = [name for name, _ in await self._listed() if _EMBEDS.search(name) and not _RERANKS.search(name)]
+        return [(name, "") for name in found]
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each text. Source: OpenAI's API reference, "Create embeddings"."""
+        body = {"model": await self._id(model), "input": list(texts), "encoding_format": "float"}
+        try:
+            answer = await self._client.post(f"{self._root}/v1/embeddings", json=body)
+            if not answer.is_success:
+                raise self._refusal(answer.status_code, answer.content, model, offered=False)
+            found = sorted(answer.json()["data"], key=lambda one: int(one["index"]))
+            return vectors([one["embedding"] for one in found], len(texts), self._url)
+        except LIBRARY_ERRORS as error:
+            raise self._translate(error) from error
 
     async def card(self, model: str) -> Card:
         """See `Wire` of `server.py`. What the list says comes first: where several models are served, `/props` is of one."""
@@ -145,7 +165,7 @@ class Wire:
             found: dict[str, dict[str, Any]] = {}
             for entry in answer.json()["data"]:
                 name = _sayable(str(entry["id"]))
-                if name and name not in found and not _NO_CHAT.search(name):
+                if name and name not in found:
                     found[name], self._ids[name] = entry, str(entry["id"])
         except LIBRARY_ERRORS as error:
             raise self._translate(error) from error

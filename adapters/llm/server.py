@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from abc import ABC, abstractmethod
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
 
 from adapters.llm.reach import Reach
 from adapters.llm.refusals import NoTools
-from core.agent.model import Card, ModelMissing, ModelSilent, ToolCall, fitting, named
+from core.agent.model import Card, ModelGarbled, ModelMissing, ModelSilent, ToolCall, fitting, named
 from core.errors import HubError, UserError
 from core.networks import is_host_name
 
@@ -64,8 +65,23 @@ class Wire(Protocol):
     ) -> AsyncGenerator[str | ToolCall, None]:
         """The answer in pieces; an empty one is a sign of life. Raises `NoTools` too, before the first."""
 
+    async def embedders(self) -> list[tuple[str, str]]:
+        """All models for embeddings, the first is the one to use: name, and what tells it from another of its name, if anything."""
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """See `core.agent.vectors.Embedder`."""
+
     async def close(self) -> None:
         """Close every connection."""
+
+
+def vectors(said: Sequence[Sequence[Any]], count: int, url: str) -> list[list[float]]:
+    """What a server says are vectors of so many texts. Raises `ModelGarbled` where they are none, and as `float` does."""
+    found = [[float(number) for number in vector] for vector in said]
+    alike = len(found) == count and len({len(vector) for vector in found}) == 1
+    if not alike or not all(any(vector) and all(map(math.isfinite, vector)) for vector in found):
+        raise ModelGarbled(url=url, why="vectors that are none")
+    return found
 
 
 class ModelServer(ABC):
@@ -116,6 +132,18 @@ class ModelServer(ABC):
         """Close what is open."""
         if self._wire is not None:
             await self._wire.close()
+
+    async def embedder(self) -> str | None:
+        """See `core.agent.vectors.Embedder`."""
+        wire = await self._connected()
+        async with asyncio.timeout(self._patience.listing):
+            found = next((one for one in await wire.embedders() if self._here(one[0])), None)
+        return found and "@".join(filter(None, found))
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """See `core.agent.vectors.Embedder`."""
+        wire = await self._connected()
+        return await wire.embed(model.partition("@")[0], texts)
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str | None, num_ctx: int, tools: Sequence[ToolSpec] = ()

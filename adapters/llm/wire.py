@@ -5,7 +5,6 @@ Importing it takes 0.3 s and 15 MB, so `ollama.py` does that in a thread, and on
 
 from __future__ import annotations
 
-import math
 import re
 from contextlib import aclosing
 from http import HTTPStatus
@@ -17,6 +16,7 @@ import ollama
 from adapters.llm.guarded import TooMuch, bounded, options
 from adapters.llm.refusals import named as refused
 from adapters.llm.refusals import one_line
+from adapters.llm.server import vectors
 from core.agent.model import (
     Card,
     ModelBrokeOff,
@@ -110,13 +110,9 @@ class Wire:
         """A vector for each text. What is longer than the model takes is cut by it."""
         try:
             found = (await self._client.embed(model, list(texts), truncate=True)).embeddings
-            vectors = [[float(number) for number in vector] for vector in found]
+            return vectors(found, len(texts), self._url)
         except LIBRARY_ERRORS as error:
             raise self._translate(error, model) from error
-        alike = len(vectors) == len(texts) and len({len(vector) for vector in vectors}) == 1
-        if not alike or not all(any(vector) and all(map(math.isfinite, vector)) for vector in vectors):
-            raise ModelGarbled(url=self._url, why="vectors that are none")
-        return vectors
 
     async def card(self, model: str) -> Card:
         """What a model can do, as far as its server says."""

@@ -11,7 +11,7 @@ from adapters.llm.reach import Reach
 from core.agent.cascade import Backend, Cascade
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from adapters.llm.server import ModelServer
     from config.settings import Settings
@@ -41,6 +41,29 @@ class Brains(NamedTuple):
             spawner.spawn(server.watch(), f"model watch of {name}")
 
 
+class _Embedders:
+    """`core.agent.vectors.Embedder` of the first server that has a model for it.
+
+    One that cannot be asked is waited for, and no other taken in its place: with each model all vectors are made anew.
+    """
+
+    def __init__(self, servers: Sequence[ModelServer]) -> None:
+        self._servers = servers
+        self._own = servers[0]
+
+    async def embedder(self) -> str | None:
+        """See `Embedder`."""
+        for server in self._servers:
+            if (found := await server.embedder()) is not None:
+                self._own = server
+                return found
+        return None
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """See `Embedder`."""
+        return await self._own.embed(model, texts)
+
+
 @contextlib.asynccontextmanager
 async def brains(settings: Settings, clock: Clock, *, instead: Model | None = None) -> AsyncIterator[Brains]:
     """All servers. `instead`: this model, as if the first server were it."""
@@ -52,7 +75,7 @@ async def brains(settings: Settings, clock: Clock, *, instead: Model | None = No
         cascade = Cascade([Backend(name, server.url, server) for name, server in found.items()], clock)
         ollama = found.get(OLLAMA)
         own = ollama if isinstance(ollama, OllamaModel) else None
-        yield Brains(cascade, found, own, own)
+        yield Brains(cascade, found, own, _Embedders(list(found.values())))
 
 
 def servers(settings: Settings, clock: Clock) -> dict[str, ModelServer]:

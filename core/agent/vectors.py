@@ -183,4 +183,4 @@ def near(found: Sequence[tuple[int, float]]) -> list[int]:
 
 
 def _said(model: str, place: int) -> str:
-    return next((said[place] for name, said in _SAID.items() if model.startswith(name)), "")
+    return next((said[place] for name, said in _SAID.items() if name in model), "")

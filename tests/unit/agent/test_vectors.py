@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.clockwork import Nursery
+from adapters.clockwork import Nursery, SystemClock
+from adapters.llm.openai import OpenAIModel, ServesNoModel
+from bot.parts.models import brains
+from config.settings import OpenAI
 from core.agent.memory import WHOLE
-from core.agent.model import ModelGarbled, ModelMissing, ModelUnreachable
+from core.agent.model import ModelFailed, ModelGarbled, ModelMissing, ModelUnreachable
 from core.agent.notebook import Notebook
 from core.agent.vectors import LOOK_MS, PART, REST_MS, Vectors, near
 from core.chat import Caller, Role
 from core.tokens import Identities
 from tests.fakes import FakeClock, FakeIds
+from tests.ollama_server import Fault, vector
+from tests.openai_server import OpenAIServer
+from tests.scenario.bot import settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -253,3 +260,43 @@ async def test_ollama_gives_vectors_by_its_models_for_that(model: OllamaModel, s
     assert await model.embedder() == "qwen3-embedding:0.6b"
     with pytest.raises(ModelGarbled, match="vectors that are none"):
         await model.embed(name, ["milk", ""])
+
+
+async def test_other_servers_give_vectors_by_models_whose_names_say_so() -> None:
+    async with (
+        OpenAIServer.running(
+            "qwen3:8b", "bge-reranker-v2", "text-embedding-nomic-embed-text-v1.5", "BAAI/bge-m3"
+        ) as server,
+        OpenAIModel(server.url, clock=SystemClock()) as model,
+    ):
+        assert await model.models() == ["qwen3:8b"]
+        name = await model.embedder()
+        assert name == "text-embedding-nomic-embed-text-v1.5"
+        assert await model.embed(name, ["tea and milk", "milk"]) == [vector("tea and milk"), vector("milk")]
+        with pytest.raises(ModelGarbled, match="vectors that are none"):
+            await model.embed(name, ["milk", ""])
+        with pytest.raises(ServesNoModel):
+            await model.embed("gone", ["milk"])
+        server.models = ["olmo2", "granite3", "e5x", "large-e5-base", "all-minilm"]
+        assert await model.models() == ["olmo2", "granite3", "e5x"]
+        assert await model.embedder() == "large-e5-base"
+        server.models = ["olmo2"]
+        assert await model.embedder() is None
+
+
+async def test_of_two_servers_the_first_with_a_model_for_it_gives_vectors_and_none_stands_in(
+    server: OllamaServer,
+) -> None:
+    found = settings(Path(), ollama=server.url)
+    async with OpenAIServer.running("nomic-embed-text") as other:
+        found = found.model_copy(update={"openai": OpenAI(url=other.url)})
+        async with brains(found, SystemClock()) as brain:
+            assert brain.embedder is not None
+            assert await brain.embedder.embedder() == "nomic-embed-text"
+            assert await brain.embedder.embed("nomic-embed-text", ["milk"]) == [vector("milk")]
+            assert server.embedded == []
+            server.models.append("qwen3-embedding:0.6b")
+            assert await brain.embedder.embedder() == "qwen3-embedding:0.6b@000000000000"
+            server.listing = Fault(500, "oops")
+            with pytest.raises(ModelFailed):
+                await brain.embedder.embedder()
