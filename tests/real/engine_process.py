@@ -1,8 +1,8 @@
-"""llama.cpp's own server, in a process of its own, on a model made here: `python engine_process.py FOLDER PORT WINDOW [KEY]`.
+"""llama.cpp's own server, in a process of its own: `python engine_process.py MODEL PORT WINDOW [KEY]`.
 
-No weights are to be had, so the model is made: of llama's architecture, half a megabyte, nothing learned. Its blocks pass on what
-comes in, and its last layer maps each token to the one that follows it in `SAYINGS`: it says these word for word, after the token
-that its template ends with.
+MODEL is a file, or a folder: then the model is made there, of llama's architecture, half a megabyte, nothing learned. Its blocks
+pass on what comes in, and its last layer maps each token to the one that follows it in `SAYINGS`: it says these word for word,
+after the token that its template ends with.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SAYINGS = {
 FOR_EVER = "<|round|>"
 """After the last word of this one comes its first."""
 
-TEMPLATE = """\
+TALK = """\
 {%- if tools %}<|im_start|>system
 You may call functions, whose signatures are in <tools></tools>:
 <tools>
@@ -64,12 +64,18 @@ For a call, write a JSON object with its name and arguments within <tool_call></
 {% endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}<|im_start|>assistant
-{% if messages[-1].role == "tool" %}<|told|>
-{%- elif "round" in messages[-1].content %}<|round|>
-{%- elif tools %}<|call|>
-{%- else %}<|speak|>
-{%- endif %}
-{%- endif %}"""
+{% endif %}"""
+"""A conversation, with functions as a model is told of them that was trained to call some (Qwen's and Hermes' way)."""
+
+TEMPLATE = f"""\
+{TALK}
+{{%- if add_generation_prompt %}}
+{{%- if messages[-1].role == "tool" %}}<|told|>
+{{%- elif "round" in messages[-1].content %}}<|round|>
+{{%- elif tools %}}<|call|>
+{{%- else %}}<|speak|>
+{{%- endif %}}
+{{%- endif %}}"""
 
 
 def make(path: Path, window: int) -> None:
@@ -127,13 +133,19 @@ def make(path: Path, window: int) -> None:
     writer.close()
 
 
-def main(folder: str, port: str, window: str, key: str = "") -> None:
+def main(model: str, port: str, window: str, key: str = "") -> None:
     """Serve until standard input ends."""
-    path = Path(folder) / "tiny.gguf"
-    make(path, int(window))
+    path = Path(model)
     options = xllamacpp.CommonParams()
+    if path.is_dir():
+        path /= "tiny.gguf"
+        make(path, int(window))
+    if path.stem != "tiny":  # a trained one says each time the same to the same, takes functions, and has vectors
+        options.sampling.temp, options.sampling.seed = 0, 7
+        options.chat_template = TALK
+        options.embedding, options.pooling_type = True, xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     options.model.path = str(path)
-    options.model_alias = ["tiny"]
+    options.model_alias = [path.stem]
     options.n_ctx, options.n_parallel = int(window), 1
     options.hostnames, options.port = ["127.0.0.1"], int(port)
     options.cpuparams.n_threads = 1
