@@ -28,6 +28,11 @@ _QUESTION = (
     " WHERE (button.value ->> 1) || ' ' LIKE but.value || ' %')"
     " ORDER BY id DESC LIMIT 1"
 )
+_BEFORE = (
+    f"SELECT {_INBOUND} FROM inbound WHERE id < ?1 AND conversation = ?3 AND at >= ?2"  # noqa: S608
+    " AND id > (SELECT coalesce(max(id), 0) FROM inbound WHERE id < ?1 AND at < ?2)"  # so that nothing older is read
+    " AND actor IN (SELECT value FROM json_each(?4)) ORDER BY id DESC LIMIT 1"
+)
 _TAP = (
     "SELECT body, coalesce(thread.conversation, outgoing.conversation), platform_id, cause FROM outgoing LEFT JOIN thread"
     " ON thread.task = outgoing.task AND thread.conversation = outgoing.conversation || '/' || platform_id WHERE id = ?1"
@@ -181,11 +186,7 @@ class MessageRows:
 
     def before(self, number: int, conversation: str, actors: Collection[str], since: int) -> Inbound | None:
         """See `MessageStore`."""
-        row = self._connection.execute(
-            f"SELECT {_INBOUND} FROM inbound WHERE id < ? AND conversation = ? AND at >= ?"  # noqa: S608
-            " AND actor IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT 1",
-            (number, conversation, since, json.dumps(sorted(actors))),
-        ).fetchone()
+        row = self._connection.execute(_BEFORE, (number, since, conversation, json.dumps(sorted(actors)))).fetchone()
         return None if row is None else _inbound(*row)
 
     def bind(self, number: int, tap: str) -> None:

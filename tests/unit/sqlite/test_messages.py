@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.automation.briefing import Point
-from core.chat import Button, File, Mark, Reply, Style
+from core.chat import Button, File, Inbound, Mark, Reply, Style
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.sqlite.unit_of_work import UnitOfWork
     from adapters.sqlite.writer import Database
+    from tests.fakes import FakeClock
 
 WHOLE = Reply(
     "a b\ncode", {"ok": True, "n": 1}, 7, (Button("Go", "/go"),), (File("f.txt", "/data/f"),),
@@ -39,3 +42,47 @@ async def test_a_group_that_moves_is_briefed_from_where_it_was(store: Database) 
         return [tx.briefings.last(one) for one in (old, new, f"{new}/7")]
 
     assert await store.write(work) == [None, Point(1, 2, 3), Point(4, 5, 6)]
+
+
+async def test_looking_back_ends_where_it_is_too_long_ago(store: Database, clock: FakeClock) -> None:
+    """However much others wrote before that."""
+
+    def received(update: int, actor: str) -> Callable[[UnitOfWork], int]:
+        message = Inbound("telegram", "main", str(update), "telegram:1", actor, "Hello")
+        return lambda tx: tx.messages.receive(message, tx.now)
+
+    async def back(since: int) -> tuple[str, int]:
+        """The text that is found, and how many hundred steps that took."""
+        steps = []
+
+        def work(tx: UnitOfWork) -> str:
+            connection = tx.messages._connection
+            connection.set_progress_handler(lambda: steps.append(1), 100)
+            try:
+                found = tx.messages.before(latest, "telegram:1", {"telegram:7", "matrix:@a:x"}, since)
+            finally:
+                connection.set_progress_handler(None, 0)
+            return "" if found is None else found.update
+
+        return await store.write(work), len(steps)
+
+    await store.write(received(1, "telegram:7"))
+    clock.advance(1)
+    since = clock.now()
+
+    def others(tx: UnitOfWork) -> None:
+        for update in range(2, 2000):
+            tx.messages.receive(
+                Inbound("telegram", "main", str(update), "telegram:1", "telegram:8", "Hello"), tx.now - 1
+            )
+
+    await store.write(others)
+    latest = await store.write(received(2000, "telegram:7"))
+    found, steps = await back(since)
+    assert found == ""
+    assert steps < 10, "nothing older is read"
+    assert (await back(since - 1))[0] == "1"
+    clock.advance(1)
+    latest = await store.write(received(2001, "telegram:7"))
+    assert (await back(since))[0] == "2000"
+    assert await back(clock.now()) == ("", 0), "it came before that"
