@@ -155,7 +155,7 @@ class ModelServer(ABC):
         offered = () if name in self._without_tools else tools
         try:
             async with aclosing(
-                self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=offered), name)
+                self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=offered), name, messages)
             ) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -168,17 +168,20 @@ class ModelServer(ABC):
             self._cards.pop(name, None)
         else:
             return
-        async with aclosing(self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=()), name)) as pieces:
+        async with aclosing(
+            self._patiently(wire.chat(messages, model=name, num_ctx=window, tools=()), name, messages)
+        ) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def _patiently(
-        self, pieces: AsyncGenerator[str | ToolCall, None], model: str
+        self, pieces: AsyncGenerator[str | ToolCall, None], model: str, messages: Sequence[ChatMessage]
     ) -> AsyncGenerator[str | ToolCall | Unsaid, None]:
         """What is said, without thoughts and signs of life, unless they stay away."""
-        from core.agent.reasoning import Reasoning  # noqa: PLC0415 - for the first answer
+        from core.agent.reasoning import Reasoning, about_thoughts  # noqa: PLC0415 - for the first answer
 
-        limit, reasoning = self._patience.first, Reasoning(begun=model in self._thinking)
+        limit = self._patience.first
+        reasoning = Reasoning(begun=model in self._thinking, named=about_thoughts(messages))
         async with aclosing(pieces):
             while True:
                 try:

@@ -2,7 +2,8 @@
 
 Only what an answer begins with is a thought: `<think>` further on, or in a code block, is something that the model says. Some
 models' templates begin the thought themselves, so that nothing but its end is said (DeepSeek-R1, Qwen3-Thinking): what was said
-before a lone `</think>` was no answer, unless nothing follows it. A thought without an end is no answer either.
+before a lone `</think>` was no answer, unless nothing follows it. Where the conversation speaks of that mark, an answer may well
+do so too: there only a model that was seen to begin so does. A thought without an end is no answer either.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from core.agent.model import ModelRepeats, Unsaid
 from core.agent.repeating import Repetition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from core.agent.model import ChatMessage
 
 MOST_HELD = 16 * 1024
 """Characters that are kept back until it is known whether they are a thought, at most; then they are said, as an answer."""
@@ -42,6 +45,9 @@ _IS_ALONE = re.compile(rf"{_LONE}[ \t]{{0,8}}\n")
 _IS_LAST = re.compile(rf"{_LONE}\s{{0,8}}\Z")
 """The end of a thought whose beginning was not said, as those templates have it written: that mark, on a line of its own."""
 
+_NAMES = "think>"
+"""Whoever writes of that mark, or of the one before it, writes this."""
+
 _MOST_BLANK = 1000
 """Blanks before a thought, at most."""
 
@@ -49,6 +55,11 @@ _LONGEST = 64
 """Characters of a mark with what stands beside it, at most."""
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+
+
+def about_thoughts(messages: Sequence[ChatMessage]) -> bool:
+    """Whether these speak of the marks of a thought, so that the answer may."""
+    return any(_NAMES in message.text.lower() for message in messages)
 
 
 class _At(Enum):
@@ -60,15 +71,17 @@ class _At(Enum):
 class Reasoning:
     """Hears an answer piece by piece. `begun`: the last answer of this model began within a thought, so this one may too.
 
-    What is the answer does not depend on that, only whether people see it before it is known.
+    What is the answer does not depend on that, only whether people see it before it is known; unless the marks of a thought were
+    `named` in what it answers.
     """
 
-    def __init__(self, *, begun: bool = False) -> None:
+    def __init__(self, *, begun: bool = False, named: bool = False) -> None:
         self.begun = False
         """Whether this one did, and an answer or a call followed; that is sure once it is over."""
         self._at = _At.START
         self._text = ""
         self._held = "" if begun else None
+        self._spoken_of = named and not begun
         self._open = 0
         self._thought = False
         self._before: str | None = None
@@ -163,5 +176,5 @@ class Reasoning:
 
     def _quoted(self, before: str) -> bool:
         """Whether a mark is no end of a thought but a part of what is said, behind this."""
-        spoken_of = not self._thought and _IS_BEGIN.search(before) is not None
+        spoken_of = not self._thought and (self._spoken_of or _IS_BEGIN.search(before) is not None)
         return spoken_of or before.endswith("`") or len(_FENCE.findall(before)) % 2 == 1

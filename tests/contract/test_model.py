@@ -351,6 +351,13 @@ async def test_an_answer_that_ends_with_such_a_mark_is_one(model: Model, server:
     assert await said(model) == ["<a>\n</reasoning>\n", "</a>"]
 
 
+async def test_what_is_asked_about_such_a_mark_is_answered_with_it(model: Model, server: Server) -> None:
+    server.says("It ends\n</think>\n", "so.")
+    asked = [ChatMessage("user", "What is </think> for?")]
+    async with aclosing(model.chat(asked, model=None, num_ctx=2048)) as pieces:
+        assert [piece async for piece in pieces] == ["It ends\n</think>\n", "so."]
+
+
 async def test_a_thought_that_says_the_same_again_and_again_is_ended(model: Model, server: Server) -> None:
     server.says("<think>", *["But wait, is it nine? "] * 200)
     with pytest.raises(ModelRepeats):

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.agent import reasoning
-from core.agent.model import Bounds, ModelRepeats, Unsaid
+from core.agent.model import Bounds, ChatMessage, ModelRepeats, Unsaid
 from core.agent.reasoning import Reasoning
 from tests.depth import depth
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def told(pieces: Iterable[str], *, begun: bool = False) -> tuple[str, bool]:
+def told(pieces: Iterable[str], *, begun: bool = False, asked: str = "") -> tuple[str, bool]:
     """What stands in the end, and whether the answer began within a thought."""
-    heard, said = Reasoning(begun=begun), ""
+    heard, said = Reasoning(begun=begun, named=reasoning.about_thoughts([ChatMessage("user", asked)])), ""
     for one in [*(known for piece in pieces for known in heard.hears(piece)), *heard.over()]:
         said = "" if isinstance(one, Unsaid) else said + one
     return said, heard.begun
@@ -84,6 +84,21 @@ def test_only_the_answer_is_left(text: str, answer: str) -> None:
     assert told([text])[0] == answer
     assert told(text)[0] == answer, "letter by letter"
     assert told(text, begun=True)[0] == answer, "kept back, since the last answer was a thought first"
+
+
+@pytest.mark.parametrize("asked", ["What is </think> for?", "Which mark follows <THINK>?"])
+@pytest.mark.parametrize(
+    "text", ["It ends a thought:\n\n</think>\n\nThen it answers.", "</think>\n\nends it.", "\n</think>\n"]
+)
+def test_what_is_asked_about_a_mark_is_answered_with_it(asked: str, text: str) -> None:
+    assert told([text], asked=asked) == (text, False)
+    assert told(text, asked=asked) == (text, False)
+    assert told(text, asked="What is a thought?") != (text, False), "where nobody spoke of it, it is one"
+    thinks = f"They ask.\n</think>\n\nWell. {text}"
+    assert told(thinks, begun=True, asked=asked) == (f"Well. {text}", True), (
+        "of a model that is known to begin with one"
+    )
+    assert told(f"<think>They ask.</think>{text}", asked=asked) == (text.lstrip(), False)
 
 
 MARKS = ["<think>", "</think>", "[THINK]", "[/THINK]", "<thi", "\n", " ", "```", "`", "Hello.", "So?", "<"]
