@@ -320,7 +320,7 @@ class Dispatcher:
         people, since = {*caller.selves, message.actor}, self._hub.clock.now() - QUESTION_MS
         last = await self._store.read(lambda tx: tx.messages.before(message.id, message.conversation, people, since))
         if last is not None and self._understand(last.text).unsaid is not None:
-            both = message._replace(text=f"{last.text.rstrip(' .!')} {message.text}")
+            both = message._replace(text=f"{last.text.rstrip(' .!?')} {self._understand(message.text).moment}")
             return await self._act(message, words(self._hub.registry, self._understand, both), caller)
         self._to_agent(message, Route(Way.RUN, message, found.command))
         return None

@@ -193,7 +193,7 @@ def _chat(said: Said) -> Meaning:
         facts["agent_name"] = agent.value
     if said.when and said.words[said.when[0]] in LATER:
         facts["when"] = said.text(*said.when)
-    return schedule.waking(said, Meaning(Intent.CHAT, TALK, facts, moment=schedule.is_moment(said)))
+    return schedule.waking(said, Meaning(Intent.CHAT, TALK, facts, moment=schedule.moment_alone(said)))
 
 
 def _speaks_of(said: Said, start: int, end: int) -> bool:

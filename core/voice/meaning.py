@@ -51,7 +51,7 @@ class Meaning(NamedTuple):
 
     `reminder`: the command that a reminder comes to, which says when and what, and names no command of its own. `tools`:
     those of the agent of which one is enough for what the command would have somebody paid for. `unsaid`: what a reminder lacks.
-    `moment`: a time is all that it says.
+    `moment`: the time that is all it says, as it is said behind other words.
     """
 
     intent: Intent
@@ -61,7 +61,7 @@ class Meaning(NamedTuple):
     reminder: str | None = None
     tools: tuple[str, ...] = ()
     unsaid: Unsaid | None = None
-    moment: bool = False
+    moment: str = ""
 
     def idle(self) -> Meaning:
         """What was understood, where nothing is to come of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.language.moments import FIXED, is_repeated, read_moment
+from core.language.moments import FIXED, is_repeated, read_moment, read_when
 from core.language.times import read_deadline
 from core.language.words import Phrases, bag, join
 from core.voice import own
@@ -131,10 +131,12 @@ def _unsaid(rest: Said, when: str, what: str) -> Unsaid | None:
     return Unsaid("Of what shall I remind you, and when?", "remind me tomorrow at 9 to call mum")
 
 
-def is_moment(said: Said) -> bool:
-    """`tomorrow at 9`, `on monday please`: a time, and nothing that is to be done then."""
-    rest = None if said.when is None else said.without(*said.when)
-    return rest is not None and rest.start >= rest.end
+def moment_alone(said: Said) -> str:
+    """`tomorrow at 9`, `on monday please`, `9am`: a time, and nothing that is to be done then; else nothing."""
+    if said.when is not None and (rest := said.without(*said.when)).start >= rest.end:
+        return said.text(*said.when)
+    words = ["at", *said.words[said.start : said.end]]
+    return f"at {said.text(said.start, said.end)}" if len(words) > 1 and read_when(words, 0) == len(words) else ""
 
 
 def waking(said: Said, chat: Meaning) -> Meaning:

@@ -120,6 +120,7 @@ async def test_a_time_alone_is_of_the_reminder_that_was_just_asked_for_and_else_
             ("remind me to call the bank", "in 1 minute", "/at in 1 minute remind me: call the bank"),
             ("remind me about the dentist.", "on monday at 8, please", "/at on monday at 8 remind me: the dentist"),
             ("wake me tomorrow", "at 7", "/at tomorrow at 7 remind me: wake up"),
+            ("Timmy, can you remind me to call mum?", "7:30 please", "/at 7:30 remind me: call mum"),
         ):
             assert (await bot.data(first_words))["error"] == "half_said"
             asked = await bot.say(time)

@@ -79,25 +79,31 @@ def test_what_no_rule_knows_is_chat(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "moment"),
     [
-        "tomorrow at 9",
-        "monday",
-        "tonight",
-        "at noon",
-        "next week",
-        "every morning",
-        "in 1 minute.",
-        "timmy, tomorrow please",
+        ("tomorrow at 9", "tomorrow at 9"),
+        ("monday", "monday"),
+        ("tonight", "tonight"),
+        ("at noon", "at noon"),
+        ("next week", "next week"),
+        ("every morning", "every morning"),
+        ("in 1 minute.", "in 1 minute"),
+        ("timmy, tomorrow please", "tomorrow"),
+        ("9am", "at 9am"),
+        ("7:30?", "at 7:30"),
+        ("timmy, nine tomorrow please", "at nine tomorrow"),
+        ("7", "at 7"),
     ],
 )
-def test_a_time_alone_is_talk_and_known_to_be_a_time(text: str) -> None:
+def test_a_time_alone_is_talk_and_known_to_be_a_time(text: str, moment: str) -> None:
     found = understand(text, score.KNOWN)
     assert (found.intent, found.command, found.reminder) == (Intent.CHAT, None, None)
-    assert found.moment
+    assert found.moment == moment
 
 
-@pytest.mark.parametrize("text", ["tomorrow is fine", "at noon we eat", "hello", "show my balance at noon"])
+@pytest.mark.parametrize(
+    "text", ["25", "9 lives", "", "please", "tomorrow is fine", "at noon we eat", "hello", "show my balance at noon"]
+)
 def test_what_says_more_than_a_time_is_none(text: str) -> None:
     assert not understand(text, score.KNOWN).moment
 
