@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 from bot import proxies
 from bot.approvals import ApprovalTx
 from bot.replies import (
-    QUESTION_MS,
     NotAdmitted,
     NotRecorded,
     TooBusy,
@@ -29,6 +28,7 @@ from bot.replies import (
     transcript,
 )
 from bot.routing import BY_ITSELF, ChangesNothing, Route, Way, route, words
+from bot.taps import earlier, is_said
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
 from core.agent.tool import Use
@@ -317,8 +317,7 @@ class Dispatcher:
         self, message: Inbound, found: Route, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
         """Take a time for the reminder that they just asked for without one; any other is for the agent."""
-        people, since = {*caller.selves, message.actor}, self._hub.clock.now() - QUESTION_MS
-        last = await self._store.read(lambda tx: tx.messages.before(message.id, message.conversation, people, since))
+        last = await self._store.read(lambda tx: next(filter(is_said, earlier(tx, message, caller)), None))
         if last is not None and self._understand(last.text).unsaid is not None:
             both = message._replace(text=f"{last.text.rstrip(' .!?')} {self._understand(message.text).moment}")
             return await self._act(message, words(self._hub.registry, self._understand, both), caller)

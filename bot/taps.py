@@ -9,7 +9,7 @@ from core.approval import DECIDES, State, parse_approval
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bot.approvals import ApprovalTx
     from core.chat import Caller, Inbound, Reply
@@ -117,17 +117,28 @@ def _refuse_bare(tx: ApprovalTx, message: Inbound, caller: Caller) -> None:
             raise Which(newest=one.name)
 
 
+def earlier(tx: MessageTx, message: Inbound, caller: Caller) -> Iterator[Inbound]:
+    """What they sent here before a message, the latest first, as long as a question can be answered; `is_said`: or not."""
+    number, since, actors = message.id, tx.now - QUESTION_MS, {*caller.selves, message.actor}
+    while (found := tx.messages.before(number, message.conversation, actors, since)) is not None:
+        yield found
+        number = found.id
+
+
+def is_said(message: Inbound) -> bool:
+    """Whether somebody said it just then: neither a button that they pressed, nor what a schedule says for them."""
+    return not (message.tap or message.schedule)
+
+
 def _is_last(tx: MessageTx, message: Inbound, caller: Caller, cause: str) -> bool:
-    """Whether they said nothing here since the message that was asked back. What they pressed is not said, nor is a yes or no."""
+    """Whether they said nothing here since the message that was asked back, but a yes or a no."""
     from core.voice.approval import answer  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
 
-    number, since, actors = message.id, tx.now - QUESTION_MS, {*caller.selves, message.actor}
-    while (said := tx.messages.before(number, message.conversation, actors, since)) is not None:
-        if said.key == cause:
+    for one in earlier(tx, message, caller):
+        if one.key == cause:
             return True
-        if not (said.tap or said.schedule) and answer(said.text) is None:
+        if is_said(one) and answer(one.text) is None:
             return False
-        number = said.id
     return False
 
 

@@ -133,6 +133,21 @@ async def test_a_time_alone_is_of_the_reminder_that_was_just_asked_for_and_else_
 
 
 @pytest.mark.long
+async def test_what_a_schedule_says_for_somebody_is_not_taken_for_what_they_said_last(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 1 minute /balance")
+        await bot.say("remind me to call the bank")
+        bot.pass_time(MINUTE)
+        await bot.until(kind="more")
+        assert (await bot.data("in 1 hour"))["asks"] == "/at in 1 hour remind me: call the bank"
+        await bot.say("/at in 1 minute /balance")
+        await bot.say("remind me in 1 hour to call mum")
+        bot.pass_time(MINUTE)
+        await bot.until(kind="more")
+        assert (await bot.say("yes"))["text"].startswith("S-3 is planned")
+
+
+@pytest.mark.long
 async def test_free_text_with_a_time_is_asked_back_and_then_planned(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         asked = await bot.say("remind me in ten minutes to turn the oven off")
