@@ -371,18 +371,24 @@ class Schedules:
     # The clock -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Carry out what comes round, for ever. Without a schedule it waits for the first, and does nothing."""
+        """Carry out what comes round, for ever. Without a schedule it waits for the first, and does nothing.
+
+        Once there was one it looks at the clock: what was missed by it may be still to come.
+        """
         ahead: int | None = None
+        seen = False
         while True:
             ahead = await self._straightened(ahead)
             self._wake.clear()
             due = await self._store.read(lambda tx: tx.schedules.next_due())
             self._kept = due is not None
+            seen = seen or self._kept
             now = self._clock.now()
             if due is not None and due <= now:
                 await self._strike(now)
                 continue
-            await self._clock.until(None if due is None else min(due, now + LOOK_MS), self._wake)
+            look = now + LOOK_MS
+            await self._clock.until(min(due or look, look) if seen else None, self._wake)
 
     async def _straightened(self, before: int | None) -> int:
         """How far the clock is ahead of time as it passes. Where it was set back it had run ahead; before a start, maybe."""

@@ -14,7 +14,7 @@ from adapters.sqlite.connection import connect
 from bot.approvals import Came
 from bot.parts.looks import DATABASE
 from core.approval import State
-from core.chat import Role
+from core.chat import Inbound, Role
 from core.errors import Unavailable
 from tests.depth import first
 from tests.ollama_server import OllamaServer
@@ -126,6 +126,23 @@ async def test_a_bare_yes_or_no_goes_to_no_model_while_an_approval_waits(tmp_pat
         await bot.say("/deny A-1")
         model.says("All right")
         assert (await bot.say(said))["text"] == "All right", "nothing waits any more"
+
+
+@pytest.mark.long
+async def test_a_bare_yes_elsewhere_has_nothing_to_do_with_what_was_put_to_them_at_home(tmp_path: Path) -> None:
+    async with asked(tmp_path, Hand()) as bot:
+        await bot.app.store.write(  # as its surface would
+            lambda tx: tx.messages.mark(tx.approvals.questions(1), "sent", ("5",))
+        )
+
+        async def answer(where: str) -> str:
+            message = Inbound("telegram", "x", where, where, ANN, "yes", private=where == ANN)
+            await bot.app.dispatcher.receive(message)
+            query = "SELECT body ->> '$.data.error' FROM outgoing WHERE cause = ?"
+            ((error,),) = await bot.see(lambda: bot.rows(query, message.key), "an answer")
+            return str(error)
+
+        assert [await answer(where) for where in ("telegram:-5", ANN)] == ["nothing_asked", "which"]
 
 
 async def test_a_phrase_that_decides_an_approval_is_asked_back_and_pressed(tmp_path: Path) -> None:

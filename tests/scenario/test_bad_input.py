@@ -172,6 +172,19 @@ async def test_a_bare_yes_answers_the_newest_question_while_nothing_else_was_sai
         assert bot.rows("SELECT description FROM task") == [("write a poem",)]
 
 
+@pytest.mark.long
+async def test_the_answer_to_a_yes_names_a_long_task_in_short_and_says_it_of_what_was_posted_alone(
+    tmp_path: Path,
+) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say(f"have somebody write a poem about {'rain ' * 20}and snow pick=ask")
+        posted = await bot.say("yes")
+        assert posted["text"].endswith(f"\nYou said yes to: write a poem about {'rain ' * 12}r…")
+        assert (await bot.data("cancel task 1"))["asks"] == "/cancel T-1"
+        cancelled = await bot.say("yes")
+        assert (cancelled["data"]["task"], "You said yes" in cancelled["text"]) == ("T-1", False), "it is named already"
+
+
 async def test_a_yes_that_nobody_asked_for_is_the_models_where_there_is_one(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
         model.says("Glad to hear it")

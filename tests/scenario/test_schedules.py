@@ -612,6 +612,22 @@ async def test_what_was_missed_by_a_clock_that_was_a_year_ahead_comes_at_its_tim
 
 
 @pytest.mark.long
+async def test_of_what_a_clock_ahead_made_out_to_be_missed_only_what_is_to_come_does(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("/at in 1 day remind me to drink")
+        await bot.say("/at in 5 days remind me to eat")
+        bot.clock.set_forward(400 * DAY * 1000)
+        await passed(bot, MINUTE)
+        assert sorted(text.partition(" was missed")[0] for text in told(bot)) == ["S-1", "S-2"]
+        bot.clock.set_back(397 * DAY * 1000)
+        query = "SELECT state FROM schedule ORDER BY id"
+        await bot.see(lambda: bot.rows(query) == [("over",), ("active",)], "what is to come waits again", pace=5)
+        await passed(bot, 2 * DAY)
+        (came,) = told(bot)
+        assert came.startswith("Reminder: eat\n\nS-2")
+
+
+@pytest.mark.long
 async def test_a_clock_that_had_run_ahead_when_it_was_planned_leaves_nothing_out(tmp_path: Path) -> None:
     async with hub(tmp_path) as bot:
         await bot.say("/every 5 minutes remind me to blink")
