@@ -29,8 +29,8 @@ _QUESTION = (
     " ORDER BY id DESC LIMIT 1"
 )
 _BEFORE = (
-    f"SELECT {_INBOUND} FROM inbound WHERE id < ?1 AND conversation = ?3 AND at >= ?2"  # noqa: S608
-    " AND id > (SELECT coalesce(max(id), 0) FROM inbound WHERE id < ?1 AND at < ?2)"  # so that nothing older is read
+    f"SELECT {_INBOUND} FROM inbound WHERE id < ?1 AND conversation = ?3"  # noqa: S608
+    " AND id > (SELECT coalesce(max(id), 0) FROM inbound WHERE id < ?1 AND at < ?2)"  # nothing older is read
     " AND actor IN (SELECT value FROM json_each(?4)) ORDER BY id DESC LIMIT 1"
 )
 _TAP = (

@@ -8,9 +8,10 @@ import pytest
 
 from bot.replies import NOT_UNDERSTOOD
 from config import personas
+from core.chat import Inbound
 from tests.depth import first
 from tests.ollama_server import OllamaServer
-from tests.scenario.bot import hub
+from tests.scenario.bot import OWNER, hub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,6 +170,20 @@ async def test_a_bare_yes_answers_the_newest_question_while_nothing_else_was_sai
         await bot.say("have quill write a song")
         assert (await bot.say("what is 2+2?"))["text"] == "Four"
         assert (await bot.say("yes"))["text"] == "Five?"
+        assert bot.rows("SELECT description FROM task") == [("write a poem",)]
+
+
+@pytest.mark.long
+async def test_a_yes_that_a_stop_broke_off_is_carried_out_at_the_next_start(tmp_path: Path) -> None:
+    async with hub(tmp_path) as bot:
+        await bot.say("have somebody write a letter")
+        await bot.say("have somebody write a poem")
+        yes = Inbound("console", "owner", "broken off", OWNER, OWNER, "yes")
+        number = await bot.app.store.write(lambda tx: tx.messages.receive(yes, tx.now))
+        caller = await bot.app.hub.identities.caller(OWNER, private=True)
+        assert await bot.app.dispatcher._taps.answer(yes._replace(id=number), caller, yes=True)
+    async with hub(tmp_path) as bot:
+        await bot.settled("T-1")
         assert bot.rows("SELECT description FROM task") == [("write a poem",)]
 
 
