@@ -402,10 +402,7 @@ class Dispatcher:
             from bot import scheduling  # noqa: PLC0415 - for the first who plans by a phrase
 
             scheduling.read(self._hub, call)
-        elif call.name == "remember":
-            from core.agent.memory import kept  # noqa: PLC0415 - for the first who has a phrase remembered
-
-            kept(cast("str", call.args["text"]))
+        _refuse_secret(call)
         return question(call, self._hub.coordinator.rules.budget, self._hub.clock.now(), found.why)
 
     async def _tapped(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]]:
@@ -487,6 +484,7 @@ class Dispatcher:
             reply = await (self._telling(command, call, message) if telling else command.run(self._hub, call))
         except NeedsTap as why:
             call = replace(self._hub.registry.call(command, message, caller), key=key)
+            _refuse_secret(call)
             reply = await proxies.put(self._hub, self._store, call, why, message.account)
         if apart:
             return [(message.home, reply, None), (message.conversation, aside(), None)]
@@ -505,6 +503,14 @@ class Dispatcher:
         except BaseException:
             self._told.pop(message.id, None)
             raise
+
+
+def _refuse_secret(call: CommandCall) -> None:
+    """Raise what is wrong with something that is to be remembered, before it is shown in a question."""
+    if call.name == "remember":
+        from core.agent.memory import kept  # noqa: PLC0415 - for the first who is asked about one
+
+        kept(cast("str", call.args["text"]))
 
 
 def _not_admitted(conversation: str) -> NotAdmitted:

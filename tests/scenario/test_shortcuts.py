@@ -126,6 +126,15 @@ async def test_a_task_above_the_limit_is_tapped_at_home_and_then_posted_once(tmp
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("said", ["remember my password is hunter2secret", "/remember the password is hunter2secret"])
+async def test_a_secret_that_is_to_be_remembered_is_refused_and_shown_in_no_question(tmp_path: Path, said: str) -> None:
+    async with phone_and_hub(tmp_path) as (phone, bot):
+        assert "was not kept" in (await phone.chat(said))["text"]
+        assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
+        assert "tap Approve" in (await phone.chat("remember my birthday is 3 May"))["text"]
+
+
+@pytest.mark.long
 async def test_a_task_with_a_model_is_tapped_whatever_it_costs(tmp_path: Path) -> None:
     async with (
         OllamaServer.running("own:latest", "other:latest") as model,
