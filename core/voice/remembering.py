@@ -41,6 +41,8 @@ LASTS = bag(
     "am are like love hate prefer have need want live work cant cannot dont always never speak own drink eat take use"
 )
 """What somebody says of themselves that lasts: `remember we met in Rome` is of old times."""
+SOON = bag("today tonight tomorrow")
+"""What is true for a day is not for long: `remember I have the dentist tomorrow at 9` is more of a reminder."""
 
 _LEAST = 3
 """Words of a statement: `I like tea`."""
@@ -64,7 +66,7 @@ def read(said: Said) -> Meaning | None:
 def _lasts(said: Said, at: int) -> bool:
     """Whether it is surely a statement, though no `that` is before it: `my birthday is 3 May`, `I like tea`, `I'm a vegan`."""
     who, *rest = said.words[at:] or [""]
-    if not _states(said, at) or rest[0] in THINGS:
+    if not _states(said, at) or rest[0] in THINGS or not SOON.isdisjoint(rest):
         return False
     return who == "im" or (who in OURSELVES and rest[0] in LASTS) or (who in OWNED and not IS.isdisjoint(rest[1:]))
 

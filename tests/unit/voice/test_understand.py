@@ -116,6 +116,7 @@ def test_what_says_more_than_a_time_is_none(text: str) -> None:
         ("remember that I'm a vegan", "I'm a vegan"), ("remember the printer is called Otto", "the printer is called Otto"),
         ("remember we met in Rome", None), ("remember my trip to Rome", None), ("remember me?", None), ("remember", None),
         ("remember the time is short", None), ("remember my name is what?", None), ("I remember my dog is old", None),
+        ("remember I have the dentist tomorrow at 9", None), ("remember that I leave tomorrow", "I leave tomorrow"),
     ],
 )  # fmt: skip
 def test_what_lasts_is_remembered_without_a_that_and_old_times_are_talk(text: str, kept: str | None) -> None:
