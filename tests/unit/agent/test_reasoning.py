@@ -105,14 +105,14 @@ MARKS = ["<think>", "</think>", "[THINK]", "[/THINK]", "<thi", "\n", " ", "```",
 TEXTS = st.lists(st.sampled_from(MARKS), max_size=12).map("".join)
 
 
-@given(TEXTS, st.lists(st.integers(0, 60), max_size=5), st.booleans())
-@example("a\n</think>", [11], False)
+@given(TEXTS, st.lists(st.integers(0, 60), max_size=5), st.booleans(), st.sampled_from(["", "</think>?"]))
+@example("a\n</think>", [11], False, "")
 @settings(max_examples=depth(60, 3000))
-def test_it_means_the_same_however_it_is_cut(text: str, cuts: list[int], begun: bool) -> None:
+def test_it_means_the_same_however_it_is_cut(text: str, cuts: list[int], begun: bool, asked: str) -> None:
     places = sorted(cuts)
     pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
-    assert told(pieces, begun=begun) == told([text])
-    assert told([text], begun=begun)[0].strip() in text
+    assert told(pieces, begun=begun, asked=asked) == told([text], begun=begun and bool(asked), asked=asked)
+    assert told([text], begun=begun, asked=asked)[0].strip() in text
 
 
 @given(st.text(max_size=300).filter(lambda text: not reasoning._IS_EITHER.search(text)))
