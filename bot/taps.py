@@ -39,6 +39,12 @@ class Which(UserError):
     status = 409
 
 
+class Between(UserError):
+    """I answered you something else since I asked that. Press a button of the question, or say again what is to be done."""
+
+    status = 409
+
+
 class Tap(NamedTuple):
     """A button: its command (empty: nothing is to be done), the key it acts under, its place, the message its outcome replaces."""
 
@@ -81,7 +87,8 @@ class Taps:
         """The button that a yes or no in words means: of the newest question to this person here, if one is open.
 
         It is open to words until they say something else here. An approval takes no bare word, for whoever says it may not have
-        seen that one was asked for meanwhile; nor is a question before it taken for what they mean. Raises `Which`.
+        seen that one was asked for meanwhile; nor is a question before it taken for what they mean. Raises `Which`, and `Between`
+        where what they had said before came to an answer only since: the word may be for that.
         The message is that button's tap from now on, whatever comes between: it never answers another question.
         """
 
@@ -95,7 +102,7 @@ class Taps:
             if since is not None and (name := _open(tx, since)):
                 raise Which(newest=name)
             asked = tx.messages.tap(taps[0], message.conversation)
-            if asked is None or not _is_last(tx, message, caller, asked.cause):
+            if asked is None or not _is_last(tx, message, caller, asked.cause, taps[0]):
                 _refuse_bare(tx, message, caller)
                 return None
             tap = taps[0] if yes else taps[-1]
@@ -130,12 +137,15 @@ def is_said(message: Inbound) -> bool:
     return not (message.tap or message.schedule)
 
 
-def _is_last(tx: MessageTx, message: Inbound, caller: Caller, cause: str) -> bool:
-    """Whether they said nothing here since the message that was asked back, but a yes or a no."""
+def _is_last(tx: MessageTx, message: Inbound, caller: Caller, cause: str, question: str) -> bool:
+    """Whether they said nothing here since the message that was asked back, but a yes or a no. Raises `Between`."""
     from core.voice.approval import answer  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
 
-    for one in earlier(tx, message, caller):
+    before = earlier(tx, message, caller)
+    for one in before:
         if one.key == cause:
+            if tx.messages.answered_since(question, {other.key for other in before if is_said(other)}):
+                raise Between
             return True
         if is_said(one) and answer(one.text) is None:
             return False

@@ -86,6 +86,9 @@ class MessageStore(Protocol):
     def before(self, number: int, conversation: str, actors: Collection[str], since: int) -> Inbound | None:
         """The message of one of `actors` in a conversation that came last before another, if it came after `since`."""
 
+    def answered_since(self, tap: str, causes: Collection[str]) -> bool:
+        """Whether one of these messages was answered after the question with this button was put."""
+
     def bind(self, number: int, tap: str) -> None:
         """A message received means this button, however often its turn is taken."""
 

@@ -189,6 +189,14 @@ class MessageRows:
         row = self._connection.execute(_BEFORE, (number, since, conversation, json.dumps(sorted(actors)))).fetchone()
         return None if row is None else _inbound(*row)
 
+    def answered_since(self, tap: str, causes: Collection[str]) -> bool:
+        """See `MessageStore`."""
+        row = self._connection.execute(
+            "SELECT 1 FROM outgoing WHERE id > ? AND cause IN (SELECT value FROM json_each(?)) LIMIT 1",
+            (_number_and_place(tap)[0], json.dumps(sorted(causes))),
+        ).fetchone()
+        return row is not None
+
     def bind(self, number: int, tap: str) -> None:
         """See `MessageStore`."""
         self._connection.execute("UPDATE inbound SET more = json_set(more, '$.tap', ?) WHERE id = ?", (tap, number))

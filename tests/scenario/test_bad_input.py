@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -171,6 +172,21 @@ async def test_a_bare_yes_answers_the_newest_question_while_nothing_else_was_sai
         assert (await bot.say("what is 2+2?"))["text"] == "Four"
         assert (await bot.say("yes"))["text"] == "Five?"
         assert bot.rows("SELECT description FROM task") == [("write a poem",)]
+
+
+async def test_a_bare_yes_is_no_answer_to_what_was_asked_before_the_agent_spoke(tmp_path: Path) -> None:
+    async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
+        gate = asyncio.Event()
+        model.says(gate, "Four. Shall I add one?")
+        await bot.post("what is 2+2?")
+        await bot.say("have quill write a poem")
+        gate.set()
+        await bot.until(kind="reply", text="Four. Shall I add one?")
+        answer = await bot.say("yes")
+        assert answer["data"]["error"] == "between"
+        assert bot.rows("SELECT count(*) FROM task") == [(0,)]
+        await bot.say("have quill write a poem")
+        assert (await bot.say("yes"))["data"]["task"] == "T-1", "this was asked since"
 
 
 @pytest.mark.long
