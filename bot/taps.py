@@ -9,12 +9,16 @@ from core.approval import DECIDES, State, parse_approval
 from core.errors import Refused, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bot.approvals import ApprovalTx
     from core.chat import Caller, Inbound, Reply
     from core.messages import MessageTx, Tapped
     from core.store import Store
+
+
+MOST_EARLIER = 100
+"""So many messages of a person are looked back through."""
 
 
 class UnknownButton(UserError):
@@ -124,12 +128,9 @@ def _refuse_bare(tx: ApprovalTx, message: Inbound, caller: Caller) -> None:
             raise Which(newest=one.name)
 
 
-def earlier(tx: MessageTx, message: Inbound, caller: Caller) -> Iterator[Inbound]:
+def earlier(tx: MessageTx, message: Inbound, caller: Caller) -> list[Inbound]:
     """What they sent here before a message, the latest first, as long as a question can be answered; `is_said`: or not."""
-    number, since, actors = message.id, tx.now - QUESTION_MS, {*caller.selves, message.actor}
-    while (found := tx.messages.before(number, message.conversation, actors, since)) is not None:
-        yield found
-        number = found.id
+    return tx.messages.before(message, {*caller.selves, message.actor}, tx.now - QUESTION_MS, MOST_EARLIER)
 
 
 def is_said(message: Inbound) -> bool:
@@ -141,7 +142,7 @@ def _is_last(tx: MessageTx, message: Inbound, caller: Caller, cause: str, questi
     """Whether they said nothing here since the message that was asked back, but a yes or a no. Raises `Between`."""
     from core.voice.approval import answer  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
 
-    before = earlier(tx, message, caller)
+    before = iter(earlier(tx, message, caller))
     for one in before:
         if one.key == cause:
             if tx.messages.answered_since(question, {other.key for other in before if is_said(other)}):

@@ -83,8 +83,8 @@ class MessageStore(Protocol):
         A question with a button for one of the commands `but` does not count.
         """
 
-    def before(self, number: int, conversation: str, actors: Collection[str], since: int) -> Inbound | None:
-        """The message of one of `actors` in a conversation that came last before another, if it came after `since`."""
+    def before(self, message: Inbound, actors: Collection[str], since: int, limit: int) -> list[Inbound]:
+        """What `actors` sent before a message in its conversation and after `since`, the latest first, some at most."""
 
     def answered_since(self, tap: str, causes: Collection[str]) -> bool:
         """Whether one of these messages was answered after the question with this button was put."""

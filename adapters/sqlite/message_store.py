@@ -31,7 +31,7 @@ _QUESTION = (
 _BEFORE = (
     f"SELECT {_INBOUND} FROM inbound WHERE id < ?1 AND conversation = ?3"  # noqa: S608
     " AND id > (SELECT coalesce(max(id), 0) FROM inbound WHERE id < ?1 AND at < ?2)"  # nothing older is read
-    " AND actor IN (SELECT value FROM json_each(?4)) ORDER BY id DESC LIMIT 1"
+    " AND actor IN (SELECT value FROM json_each(?4)) ORDER BY id DESC LIMIT ?5"
 )
 _TAP = (
     "SELECT body, coalesce(thread.conversation, outgoing.conversation), platform_id, cause FROM outgoing LEFT JOIN thread"
@@ -184,10 +184,10 @@ class MessageRows:
         row = self._connection.execute(_QUESTION, given).fetchone()
         return () if row is None else _taps(row[0], load(row[1]))
 
-    def before(self, number: int, conversation: str, actors: Collection[str], since: int) -> Inbound | None:
+    def before(self, message: Inbound, actors: Collection[str], since: int, limit: int) -> list[Inbound]:
         """See `MessageStore`."""
-        row = self._connection.execute(_BEFORE, (number, since, conversation, json.dumps(sorted(actors)))).fetchone()
-        return None if row is None else _inbound(*row)
+        given = message.id, since, message.conversation, json.dumps(sorted(actors)), limit
+        return [_inbound(*row) for row in self._connection.execute(_BEFORE, given)]
 
     def answered_since(self, tap: str, causes: Collection[str]) -> bool:
         """See `MessageStore`."""

@@ -51,18 +51,18 @@ async def test_looking_back_ends_where_it_is_too_long_ago(store: Database, clock
         message = Inbound("telegram", "main", str(update), "telegram:1", actor, "Hello")
         return lambda tx: tx.messages.receive(message, tx.now)
 
-    async def back(since: int) -> tuple[str, int]:
-        """The text that is found, and how many hundred steps that took."""
+    async def back(since: int) -> tuple[list[str], int]:
+        """What is found, and how many hundred steps that took."""
         steps = []
 
-        def work(tx: UnitOfWork) -> str:
+        def work(tx: UnitOfWork) -> list[str]:
             connection = tx.messages._connection
             connection.set_progress_handler(lambda: steps.append(1), 100)
+            asked = Inbound("telegram", "main", "", "telegram:1", "telegram:7", "", id=latest)
             try:
-                found = tx.messages.before(latest, "telegram:1", {"telegram:7", "matrix:@a:x"}, since)
+                return [one.update for one in tx.messages.before(asked, {"telegram:7", "matrix:@a:x"}, since, 2)]
             finally:
                 connection.set_progress_handler(None, 0)
-            return "" if found is None else found.update
 
         return await store.write(work), len(steps)
 
@@ -79,10 +79,13 @@ async def test_looking_back_ends_where_it_is_too_long_ago(store: Database, clock
     await store.write(others)
     latest = await store.write(received(2000, "telegram:7"))
     found, steps = await back(since)
-    assert found == ""
+    assert found == []
     assert steps < 10, "nothing older is read"
-    assert (await back(since - 1))[0] == "1"
+    assert (await back(since - 1))[0] == ["1"]
     clock.advance(1)
     latest = await store.write(received(2001, "telegram:7"))
-    assert (await back(since))[0] == "2000"
-    assert await back(clock.now()) == ("", 0), "it came before that"
+    assert (await back(since))[0] == ["2000"]
+    assert await back(clock.now()) == ([], 0), "it came before that"
+    await store.write(received(2002, "telegram:7"))
+    latest = await store.write(received(2003, "telegram:7"))
+    assert (await back(since))[0] == ["2002", "2001"], "so many are enough"
