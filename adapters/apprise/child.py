@@ -15,6 +15,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from adapters.aside import leave_terminal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,6 +52,7 @@ class _Heard(logging.Handler):
 def main() -> None:
     """Answer one request. What the hub does itself goes before; whose hub was killed meanwhile waits for nothing for ever."""
     os.nice(NICE)
+    leave_terminal()
     signal.alarm(LONGEST_LIFE)
     asked = json.loads(sys.stdin.buffer.readline())
     answers = os.fdopen(os.dup(1), "wb", buffering=0)

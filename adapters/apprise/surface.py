@@ -98,11 +98,7 @@ class Channels:
 async def ask(
     url: str, body: str, *, seconds: float = SECONDS, ready: float = READY_SECONDS, program: Sequence[str] = _PROGRAM
 ) -> dict[str, Any]:
-    """What came of a message, as `child` says; with an empty one whether Apprise knows what the URL means.
-
-    The child has a group of its own, to be killed by, but no session: Linux shares a processor out by sessions first, so that it
-    would not go behind the hub, and beside a busy one was seen to get nothing at all.
-    """
+    """What came of a message, as `child` says; with an empty one whether Apprise knows what the URL means."""
     child = await asyncio.create_subprocess_exec(
         *program,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Stands between the hub and one MCP server: `python -I -S guard.py FD COMMAND...`; standard library only.
+"""Stands between the hub and one MCP server: `main` with FD and COMMAND as arguments, begun by `process`; light.
 
 It ends when the server does, or when the hub closes FD, or is killed; and then nothing is left of the server: not its process
 group, nor (on Linux) what left the group and its parents. Standard input and output are the server's alone.
@@ -14,6 +14,8 @@ import signal
 import sys
 import time
 
+from adapters.aside import leave_terminal
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36  # <linux/prctl.h>
 GRACE_SECONDS = 0.5
 """How long a server may take to end once it is told to."""
@@ -26,6 +28,7 @@ def main() -> int:
     """Run the server; returns its exit code, or 128 and the signal that ended it, as a shell does."""
     life, command = int(sys.argv[1]), sys.argv[2:]
     os.set_inheritable(life, False)
+    leave_terminal()
     linux = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     if linux is not None:
         linux.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -108,7 +111,3 @@ def _children() -> list[int]:
 def _kill_group(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

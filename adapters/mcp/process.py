@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from adapters.mcp.servers import ServerSpec
 
-GUARD = str(Path(__file__).with_name("guard.py"))
+_IMPORTABLE = str(Path(__file__).resolve().parents[2])  # the folder that holds the package `adapters`
+GUARD = f"import sys; sys.path.append({_IMPORTABLE!r}); from adapters.mcp.guard import main; sys.exit(main())"
 MAX_LINE = 4 * 1024 * 1024
 """Bytes of one message."""
 
@@ -68,9 +69,9 @@ async def process(
         unless_begun.callback(os.close, ours)
         try:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", GUARD, str(life), program, *spec.args, env=env, cwd=home, pass_fds=(life,),
+                sys.executable, "-I", "-S", "-c", GUARD, str(life), program, *spec.args, env=env, cwd=home, pass_fds=(life,),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                start_new_session=True, limit=MAX_LINE,
+                process_group=0, limit=MAX_LINE,
             )  # fmt: skip
         finally:
             os.close(life)

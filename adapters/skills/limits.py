@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
+from adapters.aside import leave_terminal
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
 
@@ -46,6 +48,7 @@ def confine(limits: Limits, parent: int) -> bool:
         with suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS; a stricter limit may be there already
             resource.setrlimit(what, (most, hardest))
     os.nice(limits.niceness)
+    leave_terminal()
     is_cut_off = sys.platform == "linux" and _confine_on_linux()
     if os.getppid() != parent:  # it died before we could ask to be told
         sys.exit(1)

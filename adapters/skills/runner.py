@@ -160,7 +160,7 @@ class SkillRunner:
                 stderr=complaints,
                 cwd=scratch,
                 env=self._environment(scratch),
-                start_new_session=True,
+                process_group=0,
             )
         try:
             async with asyncio.timeout(self._limits.wall_seconds):

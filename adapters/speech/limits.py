@@ -8,6 +8,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from adapters.aside import leave_terminal
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # <linux/prctl.h>
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # <linux/sched.h>
 NO_PROGRAM = 127
@@ -23,6 +25,7 @@ def confine(memory: int, parent: int) -> None:
         with suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
     os.nice(5)
+    leave_terminal()
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - for the child alone
 

@@ -82,7 +82,7 @@ class ProgramMouth:
                 sys.executable, "-B", "-P", "-s", "-S", "-m", "adapters.speech.limits", str(self._command.memory), str(os.getpid()),
                 *self._command.arguments,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                cwd="/", start_new_session=True,
+                cwd="/", process_group=0,
                 env={"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONPATH": IMPORTABLE},
             )  # fmt: skip
         except OSError as error:

@@ -77,7 +77,7 @@ class Worker:
             self._child = await asyncio.create_subprocess_exec(
                 *self._program, str(os.getpid()),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                cwd="/", env=_environment(), start_new_session=True, limit=_LONGEST_LINE,
+                cwd="/", env=_environment(), process_group=0, limit=_LONGEST_LINE,
             )  # fmt: skip
         return self._child
 
