@@ -138,6 +138,8 @@ class Peer:
         match self.behaviour:
             case "hangs":
                 return
+            case "hangs but for some" if not arguments:
+                return
             case "dies in mid-call":
                 os._exit(9)
             case "floods":

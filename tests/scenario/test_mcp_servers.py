@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,7 +96,9 @@ async def test_a_server_comes_up_with_nothing_of_the_hubs_and_its_tools_ask_firs
         assert "canary" not in mask("the server says: Rome-the-canary")
         begun = notes(tmp_path)[0]
         assert set(begun["env"]) <= {"PATH", "LANG", "HOME", "TMPDIR", "CITY", "LC_CTYPE"}
-        assert begun["env"]["HOME"] == begun["cwd"] == str(tmp_path / "data" / "mcp" / "peer")
+        home = tmp_path / "data" / "mcp" / "peer"
+        assert begun["env"]["HOME"] == begun["cwd"] == str(home)
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
         assert set(begun["files"]) <= {0, 1, 2, 3}, "no socket, no database; 3 is what it looked with"
         assert gone(begun["pid"])
 

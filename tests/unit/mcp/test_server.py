@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ import pytest
 from adapters.clockwork import Nursery, SystemClock
 from adapters.mcp.servers import ServerSpec
 from core.errors import HubError
+from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -66,6 +68,15 @@ class Life:
         found = self.server.find(f"peer__{name}")
         assert found is not None
         return found
+
+    @asynccontextmanager
+    async def again(self) -> AsyncIterator[None]:
+        """Its next life."""
+        self.up.clear()
+        async with Nursery() as nursery:
+            nursery.spawn(self.run(), "a server")
+            await see(self.up.is_set)
+            yield
 
     async def ended(self) -> str:
         """How its life ended."""
@@ -169,6 +180,49 @@ async def test_a_call_that_hangs_is_given_up_and_cancelled_and_after_some_the_se
                 await one.server.call("add", {})
         assert "did not answer" in await one.ended()
         assert len(one.told("notifications/cancelled")) == 3
+        async with one.again():
+            with pytest.raises(HubError, match="did not answer within 1 s"):
+                await one.server.call("add", {})
+            assert len(one.server.tools()) == 2, "it begins anew, and so does the count"
+
+
+async def test_one_that_answers_now_and_then_is_no_silent_one(tmp_path: Path) -> None:
+    async with life(tmp_path, "hangs but for some", timeout=1) as one:
+        for _ in range(2):
+            for _ in range(2):
+                with pytest.raises(HubError, match="did not answer within 1 s"):
+                    await one.server.call("add", {})
+            assert await one.server.call("add", {"a": 1, "b": 2}) == "3"
+        assert len(one.server.tools()) == 2
+
+
+async def test_four_calls_are_made_at_a_time_and_no_more_than_twenty_wait(tmp_path: Path) -> None:
+    async with life(tmp_path, "hangs") as one:
+        for made in (4, 8):
+            async with Nursery() as nursery:
+                for _ in range(20):
+                    nursery.spawn(_called(one), "a call")
+                await see(partial(_are_made, one, made))
+                async with asyncio.timeout(10):
+                    with pytest.raises(HubError, match="20 calls wait for the MCP server peer already"):
+                        await one.server.call("add", {})
+                assert len(one.told("tools/call")) == made
+
+
+async def test_of_what_it_complains_of_no_more_than_twenty_lines_a_minute_are_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapters.mcp import session  # noqa: PLC0415 - as in `life`
+
+    said: list[str] = []
+    monkeypatch.setattr(session.log, "info", lambda form, *facts: said.append(form % facts))
+    clock = FakeClock()
+    server = session.McpServer("peer", ServerSpec(command="x"), tmp_path, clock, everything)
+    for minute in range(2):
+        for number in range(50):
+            server._said(f"{minute}:{number}")
+        clock.advance(60_000)
+    assert said == [f"the MCP server peer says: {minute}:{number}" for minute in range(2) for number in range(20)]
 
 
 async def test_a_call_that_is_broken_off_is_cancelled_there(tmp_path: Path) -> None:
@@ -181,6 +235,10 @@ async def test_a_call_that_is_broken_off_is_cancelled_there(tmp_path: Path) -> N
         (cancelled,) = one.told("notifications/cancelled")
         assert cancelled["params"]["requestId"] == one.told("tools/call")[0]["id"]
         assert len(one.server.tools()) == 2, "it is up"
+
+
+def _are_made(one: Life, count: int) -> bool:
+    return len(one.told("tools/call")) == count
 
 
 async def _called(one: Life) -> None:
