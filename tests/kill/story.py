@@ -201,6 +201,11 @@ class Story:
             (true,) = await app.store.read(lambda tx: tx._connection.execute(query, values).fetchone())
             if true:
                 return
+            self.pass_time(app, clock)
+
+    def pass_time(self, app: App, clock: FakeClock) -> None:
+        """Time passes by a `pace`; not while something is being written, which may take long by a real clock."""
+        if app.store.busy_since is None:
             clock.advance(self.pace)
 
     # The end -----------------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ class HoldStory(Story):
             for bolt11 in unpaid:
                 with suppress(NodeRefused, NodeDown):
                     await node.outside_pays(bolt11)
-            self._clock.advance(self.pace)
+            self.pass_time(app, self._clock)
 
     def amiss(self) -> str | None:
         """See `Story`: the node has what the books say, and has taken each payment once."""

@@ -93,7 +93,7 @@ class Sale(Story):
         asking = asyncio.get_running_loop().create_task(request)
         while not (asking.done() or fate.dead):
             await app.store.read(lambda tx: None)
-            self._clock.advance(self.pace)
+            self.pass_time(app, self._clock)
         if fate.dead:
             asking.cancel()
         with suppress(asyncio.CancelledError, aiohttp.ClientError):

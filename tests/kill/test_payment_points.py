@@ -268,7 +268,7 @@ class PaymentStory(Story):
                 if fate.dead:
                     return
                 await self._until(app, fate, clock, "SELECT 1")
-                clock.advance(self.pace)
+                self.pass_time(app, clock)
             await self.node.land(payment_hash, well=True)
         self.happened.add(name)
 

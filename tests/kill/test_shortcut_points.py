@@ -114,7 +114,7 @@ class ShortcutStory(Story):
         )
         while not (asking.done() or fate.dead):
             await app.store.read(lambda tx: None)
-            self._clock.advance(self.pace)
+            self.pass_time(app, self._clock)
         self._answered = fate.name("wire answer")
         if not fate.strikes("before", [self._answered]):
             return asking.result()

@@ -54,7 +54,7 @@ class WorkerStory(ConsoleStory):
             for name in PRICES:
                 with suppress(HubError, StoreClosed):
                     await self._work(app, name)
-            clock.advance(self.pace)
+            self.pass_time(app, clock)
 
     async def _work(self, app: App, name: str) -> None:
         desk = app.hub.coordinator.desk
