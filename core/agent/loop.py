@@ -58,9 +58,6 @@ TOOLS_SHARE = 4
 ROOM_FOR_RESULTS = 128
 """Tokens that what is called needs at least: who writes so much that less is left is answered without tools."""
 
-LEAST_ROOM = 256
-"""Tokens of a window below which nothing more is left out for a model that counts more tokens than are counted here."""
-
 RESULT_SHARE = 4
 """One part in this many of the window is the most that one result may take."""
 
@@ -229,14 +226,12 @@ class _Calls:
     def leave_out(self) -> bool:
         """Give the model less from now on; False: there is nothing more that can be left out."""
         most = len(self.given()[0])
-        while self.room > LEAST_ROOM:
-            self.room = self.room * 3 // 4
-            try:
-                if len(self.given()[0]) < most:
-                    return True
-            except TooLongForModel:
-                break
-        return False
+        try:
+            while len(self.given()[0]) >= most:
+                self.room = self.room * 3 // 4
+        except TooLongForModel:
+            return False
+        return True
 
     async def made(self, calls: Sequence[ToolCall]) -> Step:
         """Make the calls of one round, one after the other. What was done before it is broken off stays in `turned`."""

@@ -375,12 +375,14 @@ async def test_a_model_that_counts_more_tokens_is_given_less_and_never_cuts_in_s
     assert 1 <= refused <= 6
 
 
-async def test_what_cannot_be_made_less_is_refused_at_once(
-    store: Database, model: OllamaModel, server: OllamaServer
-) -> None:
-    server.bytes_per_token = 0.5
+@pytest.mark.parametrize("text", ["word " * 300, "word"])
+async def test_what_cannot_be_made_less_is_refused_at_once(model: OllamaModel, server: OllamaServer, text: str) -> None:
+    async def keep(number: int, step: Step) -> None:
+        raise AssertionError
+
+    server.bytes_per_token = 0.001
     with pytest.raises(ModelOverfull, match="longer than the context length"):
-        await ask(agent(store, model, bounds=Bounds(window=2048)), "word " * 300)
+        await Loop(model, Bounds(window=2048)).run(asked(text), Turned(), None, lambda _: None, keep)
     assert len(server.asked) == 1
 
 

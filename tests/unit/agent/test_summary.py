@@ -50,6 +50,13 @@ def test_of_many_short_turns_the_newest_stay() -> None:
     assert len(said) - len(old) == MOST_TURNS // 2
 
 
+def test_no_answer_stays_without_its_question() -> None:
+    text = "word " * (WINDOW // LEFT * 2 // 5)
+    assert tokens(text) < WINDOW // LEFT < 2 * tokens(text), "only half of an exchange would stay"
+    said = exchanges(text, text, text)
+    assert due(said, WINDOW) == said
+
+
 @given(st.lists(st.text(max_size=1500), max_size=60), st.sampled_from([512, 1024, 8192]))
 def test_whole_exchanges_are_summed_up_until_the_rest_is_small(texts: list[str], window: int) -> None:
     said = exchanges(*texts)
