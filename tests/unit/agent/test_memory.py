@@ -213,6 +213,13 @@ def test_rankings_are_fused_by_rank() -> None:
     assert fused([], [2]) == [2]
 
 
+def test_of_more_notes_than_their_share_the_nearest_are_given() -> None:
+    texts = [f"{number} " + "word " * 20 for number in range(30)]
+    _, *lines = notes([fact(text) for text in texts], Scope.PERSON, 4096).text.split("\n")
+    assert 3 < len(lines) < 30
+    assert lines == [f"- {text.strip()}" for text in texts[: len(lines)]]
+
+
 @given(st.lists(st.text(max_size=80), max_size=30), st.sampled_from(Scope), st.integers(512, 16_384))
 def test_notes_stay_within_their_share_and_each_is_one_line(texts: list[str], scope: Scope, window: int) -> None:
     for outside in (False, True):

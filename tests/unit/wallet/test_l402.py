@@ -122,6 +122,9 @@ def test_a_long_caveat_is_spelled_as_the_other_library_does() -> None:
     wire = narrowed("resource=/v1/tasks/" + "a" * 80, "resource=/v1/tasks/" + "a" * 80 + "/" + "b" * 9)
     assert raw(theirs(wire)) == l402.encode(l402.parse(wire)) == wire
     assert examine(wire).terms.resource.endswith("b")
+    longer = narrowed("x" * 200)
+    assert l402.parse(longer).caveats[-1] == b"x" * 200
+    assert l402.encode(l402.parse(longer)) == longer
     assert len(l402.encode(MINTED._replace(caveats=(b"x" * 200,)))) == len(raw(theirs(narrowed("x" * 200)))) - sum(
         len(caveat) + 3 for caveat in TERMS.caveats()
     )

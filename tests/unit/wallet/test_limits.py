@@ -268,6 +268,8 @@ def test_a_refusal_says_how_much_is_left_and_when_it_is_enough(tx: UnitOfWork) -
         OverLimit, match=r"101 sats is over the limit hour of 100 sats an hour: 20 sats left\. Spend less, or"
     ):
         limits.spend(tx, one(101, "c"))
+    with pytest.raises(OverLimit, match="enough again in 53 min"):
+        limits.spend(tx, one(60, "c"))
     limit(tx, day=100)
     tx.limits.put_rule("hour", None)
     with pytest.raises(OverLimit, match="enough again in 23 h 43 min"):
