@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections import deque
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bot import proxies
@@ -58,6 +59,9 @@ MAX_WAITING = 200
 
 _PLANS = frozenset({"every", "at"})
 """The commands that plan."""
+
+_LOOKED_BACK = 4
+"""So many messages back a time may belong to a wish: it was asked for more than once, as `tomorrow` is no hour."""
 
 
 class InboxTx(ApprovalTx, Protocol):
@@ -317,9 +321,13 @@ class Dispatcher:
         self, message: Inbound, found: Route, caller: Caller
     ) -> Sequence[tuple[str, Reply, str | None]] | None:
         """Take a time for the reminder that they just asked for without one; any other is for the agent."""
-        last = await self._store.read(lambda tx: next(filter(is_said, earlier(tx, message, caller)), None))
-        if last is not None and self._understand(last.text).unsaid is not None:
-            both = message._replace(text=f"{last.text.rstrip(' .!?')} {self._understand(message.text).moment}")
+        from core.voice.schedule import completed  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
+
+        before = await self._store.read(
+            lambda tx: [one.text for one in islice(filter(is_said, earlier(tx, message, caller)), _LOOKED_BACK)]
+        )
+        if (meant := completed(before, message.text, self._understand)) is not None:
+            both = message._replace(text=meant)
             return await self._act(message, words(self._hub.registry, self._understand, both), caller)
         self._to_agent(message, Route(Way.RUN, message, found.command))
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.page import Page
 from bot.views import PAGE, counted
-from core.agent.memory import UNDO_MS, How, Scope
+from core.agent.memory import UNDO_MS, How, Scope, fact_name
 from core.chat import Button, Reply
 
 if TYPE_CHECKING:
@@ -45,12 +45,15 @@ def kept(made: Kept) -> Reply:
     return Reply(f"{known}{whose}, as {fact.name}: {fact.text}", {"ok": True, **fact_data(fact)}, buttons=(button,))
 
 
-def listed(found: Found, words: str, zone: tzinfo | None) -> Reply:
-    """The answer to /memory: a page for people, all that are given for programs; of a search, the best."""
+def listed(found: Found, words: str, zone: tzinfo | None, start: int | None = None) -> Reply:
+    """The answer to /memory: a page for people, all that are given for programs; of a search, the best.
+
+    `start`: the number of the fact from which it goes downwards.
+    """
     shown, more = found.facts[:PAGE], found.facts[PAGE:]
     data: dict[str, Json] = {"ok": True, "facts": [fact_data(fact) for fact in found.facts], "count": found.total}
     if not shown:
-        return Reply(_nothing(found.scope, words), data)
+        return Reply(_nothing(found, words, start), data)
     whose = "about you" if found.scope is Scope.PERSON else "for this group"
     if words:
         page = Page(f"What I remember {whose} that fits, the best first")
@@ -65,10 +68,12 @@ def listed(found: Found, words: str, zone: tzinfo | None) -> Reply:
     return page.add(f"… and older ones: {command}").reply(data, None, (Button("More", command),))
 
 
-def _nothing(scope: Scope, words: str) -> str:
+def _nothing(found: Found, words: str, start: int | None) -> str:
     if words:
         return "I remember nothing that has any of these words. /memory lists all."
-    if scope is Scope.PLACE:
+    if found.total and start is not None:
+        return f"All that I remember here is newer than {fact_name(start)}. /memory lists all."
+    if found.scope is Scope.PLACE:
         return "I remember nothing for this group. /remember TEXT said here is for everybody in it."
     return "I remember nothing about you. Try: /remember I am allergic to nuts"
 

@@ -49,7 +49,7 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
         found = await hub.notebook().search(call.caller, call.conversation, text, limit=PAGE)
     else:
         found = await hub.notebook().listed(call.caller, call.conversation, limit=views_memory.LISTED, before=before)
-    return views_memory.listed(found, text, hub.zone)
+    return views_memory.listed(found, text, hub.zone, before)
 
 
 @command(

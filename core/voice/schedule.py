@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.language.moments import FIXED, is_repeated, read_moment, read_when
+from core.language.moments import FIXED, Moment, is_repeated, read_moment, read_when
 from core.language.times import read_deadline
-from core.language.words import Phrases, bag, join
+from core.language.words import Phrases, bag, join, split
 from core.voice import own
 from core.voice.frames import QUESTION
 from core.voice.meaning import Intent, Unsaid, mean
+from core.voice.said import Known, Said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from core.voice.meaning import Meaning
-    from core.voice.said import Said
 
 REMIND = Phrases(
     "buzz me, jog my memory, tell me to, i must remember, i must not forget, i mustnt forget, help me remember",
@@ -137,6 +137,47 @@ def moment_alone(said: Said) -> str:
         return said.text(*said.when)
     words = ["at", *said.words[said.start : said.end]]
     return f"at {said.text(said.start, said.end)}" if len(words) > 1 and read_when(words, 0) == len(words) else ""
+
+
+def completed(before: Iterable[str], time: str, understand: Callable[[str], Meaning]) -> str | None:
+    """What was asked for without its time, with one that was said since; None where nothing was, or it has its time.
+
+    `before`: what was said, the newest first. Times between them complete it too: `wake me`, `tomorrow`, `at 7`.
+    """
+    times = [understand(time).moment]
+    for text in before:
+        meaning = understand(text)
+        if meaning.unsaid is None and not meaning.moment:
+            return None
+        if meaning.unsaid is None:
+            times.append(meaning.moment)
+            continue
+        while times and understand(text).unsaid is not None:
+            text = _with(text, times.pop())  # noqa: PLW2901 - it grows
+        return None if times else text
+    return None
+
+
+def _with(asked: str, time: str) -> str:
+    """A day that the time names takes the place of one that was said before."""
+    first, then = (Said(*split(text), Known()) for text in (asked, time))
+    rest, kept = first, ""
+    if first.when is not None:
+        rest = first.without(*first.when)
+        kept = first.text(*first.when) if _names_no_day(then) and _names_no_hour(first) else ""
+    waking = rest.act(WAKE)  # `for the game` is no time
+    wish = rest.text(0, waking[1] if waking else rest.end)
+    return " ".join(filter(None, (wish, kept, time)))
+
+
+def _names_no_day(said: Said) -> bool:
+    moment = said.when and read_moment(said.words, said.when[0])
+    return not moment or moment._replace(end=0, hour=None, minute=0, half="", part="") == Moment(0)
+
+
+def _names_no_hour(said: Said) -> bool:
+    moment = said.when and read_moment(said.words, said.when[0])
+    return not moment or moment.hour is None
 
 
 def waking(said: Said, chat: Meaning) -> Meaning:

@@ -320,6 +320,10 @@ async def test_a_memory_is_read_ten_facts_at_a_time(tmp_path: Path, server: Olla
         assert not second.get("buttons")
         assert len((await bot.data("/memory library"))["facts"]) == 10
         assert (await bot.data("/memory from=tea"))["error"] == "bad_fact_id"
+        await bot.say("/forget M-1")
+        assert (await bot.say("/memory from=M-1"))[
+            "text"
+        ] == "All that I remember here is newer than M-1. /memory lists all."
 
 
 @pytest.mark.long

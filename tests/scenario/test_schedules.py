@@ -121,11 +121,15 @@ async def test_a_time_alone_is_of_the_reminder_that_was_just_asked_for_and_else_
             ("remind me about the dentist.", "on monday at 8, please", "/at on monday at 8 remind me: the dentist"),
             ("wake me tomorrow", "at 7", "/at tomorrow at 7 remind me: wake up"),
             ("Timmy, can you remind me to call mum?", "7:30 please", "/at 7:30 remind me: call mum"),
+            ("wake me tomorrow", "tomorrow at 9", "/at tomorrow at 9 remind me: wake up"),
         ):
             assert (await bot.data(first_words))["error"] == "half_said"
             asked = await bot.say(time)
             assert asked["text"] == f"Shall I do this? Yes or no:\n{meant}"
             assert "asks" not in await bot.data(time), "it was given its time"
+        assert "wake you" in (await bot.say("wake me"))["text"]
+        assert "tomorrow" in (await bot.say("tomorrow"))["text"]
+        assert (await bot.data("7:30"))["asks"] == "/at tomorrow at 7:30 remind me: wake up"
         await bot.say("remind me to call the bank")
         bot.pass_time(601)
         assert "asks" not in await bot.data("in 1 minute"), "that was long ago"

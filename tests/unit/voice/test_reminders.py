@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.voice.intent import understand
+from core.voice.schedule import completed
 from tests.voice.score import KNOWN
 
 WHEN = "remind me tomorrow at 9"
@@ -66,3 +67,37 @@ def test_to_be_woken_is_a_reminder(said: str, reminder: str) -> None:
 def test_what_asks_for_no_reminder_is_not_asked_back(said: str) -> None:
     meant = understand(said, KNOWN)
     assert (meant.command, meant.reminder, meant.unsaid) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "reminder"),
+    [
+        (["wake me tomorrow", "at 9"], "/at tomorrow at 9 remind me: wake up"),
+        (["wake me tomorrow", "tomorrow at 9"], "/at tomorrow at 9 remind me: wake up"),
+        (["wake me tomorrow please.", "9am"], "/at tomorrow at 9am remind me: wake up"),
+        (["wake me tomorrow", "on friday at noon"], "/at on friday at noon remind me: wake up"),
+        (["wake me tomorrow", "in 8 hours"], "/at in 8 hours remind me: wake up"),
+        (["wake me", "tomorrow", "half past seven"], "/at tomorrow at half past seven remind me: wake up"),
+        (["wake me tomorrow", "in the morning", "at 7"], "/at tomorrow in the morning at 7 remind me: wake up"),
+        (["wake me for the game", "at 8"], "/at 8 remind me: wake up"),
+        (["set an alarm for 7 tomorrow", "at 7"], "/at tomorrow at 7 remind me: wake up"),
+        (["set an alarm for tomorrow", "tomorrow at 7"], "/at tomorrow at 7 remind me: wake up"),
+        (["remind me to call mum", "7:30"], "/at 7:30 remind me: call mum"),
+        (["remind me to call mum.", "every monday"], "/every monday remind me: call mum"),
+    ],
+)
+def test_a_time_said_after_it_completes_it(said: list[str], reminder: str) -> None:
+    *before, time = said
+    text = completed(reversed(before), time, lambda one: understand(one, KNOWN))
+    assert text is not None
+    assert understand(text, KNOWN).reminder == reminder
+
+
+def test_one_that_has_no_thing_is_asked_for_that_with_the_time_it_has_now() -> None:
+    text = completed(["remind me at 8"], "at 9", lambda one: understand(one, KNOWN))
+    assert text == "remind me at 9"
+
+
+@pytest.mark.parametrize("before", [[], ["hello"], ["tomorrow"], ["at 7", "wake me tomorrow"], ["thanks", "wake me"]])
+def test_a_time_after_anything_else_completes_nothing(before: list[str]) -> None:
+    assert completed(before, "at 9", lambda one: understand(one, KNOWN)) is None

@@ -93,6 +93,7 @@ def test_what_no_rule_knows_is_chat(text: str) -> None:
         ("7:30?", "at 7:30"),
         ("timmy, nine tomorrow please", "at nine tomorrow"),
         ("7", "at 7"),
+        ("half past four", "at half past four"),
     ],
 )
 def test_a_time_alone_is_talk_and_known_to_be_a_time(text: str, moment: str) -> None:
@@ -102,7 +103,19 @@ def test_a_time_alone_is_talk_and_known_to_be_a_time(text: str, moment: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["25", "9 lives", "", "please", "tomorrow is fine", "at noon we eat", "hello", "show my balance at noon"]
+    "text",
+    [
+        "25",
+        "30",
+        "9 lives",
+        "9 eggs",
+        "",
+        "please",
+        "tomorrow is fine",
+        "at noon we eat",
+        "hello",
+        "show my balance at noon",
+    ],
 )
 def test_what_says_more_than_a_time_is_none(text: str) -> None:
     assert not understand(text, score.KNOWN).moment
