@@ -133,7 +133,7 @@ class Tooling:
             raise NotAllToSee(why=f"it has more than {MAX_BLANK} empty lines on end")
         action = json.dumps(
             {"tool": tool.spec.name, "arguments": arguments, "actor": caller.actor, "as": caller.acting_for, "of": caller.name,
-             "private": caller.private, "where": use.conversation}, ensure_ascii=False, sort_keys=True,
+             "private": caller.private, "where": use.conversation, "seen": use.seen}, ensure_ascii=False, sort_keys=True,
         )  # fmt: skip
 
         def waiting(tx: ToolTx) -> list[Approval]:
@@ -216,7 +216,7 @@ class Tooling:
         elif tool is None:
             raise ToolGone(name=asked["tool"])
         else:
-            output = await self._made(tool, asked, Use(caller, asked["where"], key, again))
+            output = await self._made(tool, asked, Use(caller, asked["where"], key, again, asked.get("seen", "")))
         kept = json.dumps([output.text, output.outside, [(one.name, one.sha256, one.size) for one in output.files]])
         await patiently(self._store, lambda tx: tx.mark(key, kept), self._clock)
         return output

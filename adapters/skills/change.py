@@ -6,6 +6,7 @@ what was kept.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 BEFORE, NONE = "before", "none"
 """What a file held, and that there was none: names of what is kept."""
 
+_WHOLE = frozenset({"replace", "back"})
+"""What takes the place of all that a file holds."""
+
 _PASSING = ".keeps"
 _LIKE = 0.6
 _MOST_LINES = 2_000
@@ -43,7 +47,8 @@ _MOST_NAMED = 5
 def change(job: Job) -> Outcome:
     """Change `job.subject` by the option `how`: new, replace, append (`content`), edit (`old`, `new`, `all`), back (folder `kept`).
 
-    `begun`: the folder with what was kept when the same change was begun before. `dry`: see `Job`.
+    `begun`: the folder with what was kept when the same change was begun before. `dry`: see `Job`; the outcome is what was seen.
+    `seen`: that, where what the file holds altogether is part of what was agreed to.
     """
     path, options = job.subject, job.options
     there = job.workspace.held(path, SOURCE_BYTES)
@@ -56,11 +61,11 @@ def change(job: Job) -> Outcome:
         if begun is None:
             raise NothingChanges(path=shown(path))
         return Outcome(_told(path, was, becomes))
-    if there != was:
+    if there != was or (begun is None and options.get("seen") not in {None, _mark(there)}):
         raise FileChanged(path=shown(path))
     if job.dry:
         job.workspace.may_put(path)
-        return Outcome("")
+        return Outcome(_mark(there) if options["how"] in _WHOLE else "")
     kept = _keep(job.out, was) if begun is None else None
     if becomes is not None:
         job.workspace.put(path, becomes, was=was)
@@ -119,6 +124,11 @@ def _nearest(text: str, old: str) -> str:
     if best is None or likeness[best] < _LIKE:
         return "Read it first, and give the text just as it stands there."
     return f"The nearest is line {best + 1}: {shown(lines[best].strip())}"
+
+
+def _mark(held: bytes | None) -> str:
+    """What a file holds, without saying it."""
+    return NONE if held is None else hashlib.sha256(held).hexdigest()
 
 
 def _keep(folder: Path, was: bytes | None) -> Path:

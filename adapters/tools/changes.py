@@ -80,8 +80,8 @@ async def edit_file(
     return await _made(here, use, path, **_edit(old, new, everywhere=everywhere))
 
 
-async def _look_back(here: Here, use: Use, path: str) -> None:
-    await here.look("change", path, **await _back(here, use, path))
+async def _look_back(here: Here, use: Use, path: str) -> str:
+    return await here.look("change", path, **await _back(here, use, path))
 
 
 @tool(
@@ -109,6 +109,8 @@ async def _back(here: Here, use: Use, path: str) -> dict[str, str]:
 
 async def _made(here: Here, use: Use, path: str, **options: str) -> Output:
     """Have a child make a change; what the file held stays in the data folder."""
+    if use.seen:
+        options["seen"] = use.seen
     room = await asyncio.to_thread(_room, here, path, use.key)
     if await asyncio.to_thread(_is_begun, room):
         options["begun"] = str(room)

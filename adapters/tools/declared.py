@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.events import Json
 
     Run = Callable[..., Awaitable[Output]]
-    Look = Callable[..., Awaitable[None]]
+    Look = Callable[..., Awaitable[str | None]]
 
 LONGEST = 12_000
 """The longest answer of any tool, in characters."""
@@ -131,10 +131,10 @@ class Bound:
         """See `Tool`."""
         return self._declared.words(arguments)
 
-    async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+    async def look(self, arguments: Mapping[str, Json], use: Use) -> str | None:
         """See `Tool`."""
-        if self._declared.look is not None:
-            await self._declared.look(self._here, use, **arguments)
+        look = self._declared.look
+        return None if look is None else await look(self._here, use, **arguments)
 
     async def run(self, arguments: Mapping[str, Json], use: Use) -> Output:
         """See `Tool`."""

@@ -82,6 +82,6 @@ class Here:
             await self.shelf.discard(folder)
         return Output(outcome.text, files=files)
 
-    async def look(self, skill: str, subject: str = "", **options: str) -> None:
-        """Raise what would keep a skill that changes something from it: it does all but the change."""
-        await self.ask(skill, subject, dry="1", **options)
+    async def look(self, skill: str, subject: str = "", **options: str) -> str:
+        """Raise what would keep a skill that changes something from it, which does all but the change; returns what it saw."""
+        return (await self.ask(skill, subject, dry="1", **options)).text

@@ -298,12 +298,13 @@ class _Calls:
             return Called(name, arguments, _WAITS_ENOUGH)
         if self.barred >= MAX_BARRED:
             return Called(name, arguments, _BARRED_ENOUGH)
-        if (barred := await self._made(tool, arguments, _looked(tool, arguments, use))).result:
+        looked = await self._made(tool, arguments, _looked(tool, arguments, use))
+        if failed(looked.result):
             self.barred += 1
-            return barred
+            return looked
         self.asked += 1
         try:
-            number, approval = await self.scene.asker.ask(tool, arguments, use)
+            number, approval = await self.scene.asker.ask(tool, arguments, use._replace(seen=looked.result))
         except HubError as error:
             return Called(name, arguments, f"{_REFUSED}{error}")
         return Called(name, arguments, f"A person is asked to agree, as {approval}. It is not done yet.", asked=number)
@@ -362,11 +363,10 @@ async def carried_out(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Ou
 
 
 async def _looked(tool: Tool, arguments: Mapping[str, Json], use: Use) -> Output:
-    """What keeps a call from being done, as `carried_out` would say it; an empty text where nothing is seen to."""
+    """What keeps a call from being done, as `carried_out` would say it; else what is kept with the question."""
 
     async def look() -> Output:
-        await tool.look(arguments, use)
-        return Output("", outside=False)
+        return Output(await tool.look(arguments, use) or "", outside=False)
 
     return await _tried(tool, look())
 

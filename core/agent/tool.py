@@ -41,12 +41,14 @@ class Use(NamedTuple):
     """On whose behalf a tool is called, where, and the name of the call: whatever it causes is keyed by that, once.
 
     `again`: when it was begun before, by a hub that was stopped in its midst (Unix ms); it may be done already. 0: it was not.
+    `seen`: what `Tool.look` saw when its person was asked.
     """
 
     caller: Caller
     conversation: str
     key: str
     again: int = 0
+    seen: str = ""
 
 
 class Output(NamedTuple):
@@ -81,9 +83,10 @@ class Tool(Protocol):
     def words(self, arguments: Mapping[str, Json]) -> str:
         """What the call does, for people. Its first line names the thing (`write notes.md`); of what asks, all is shown."""
 
-    async def look(self, arguments: Mapping[str, Json], use: Use) -> None:
+    async def look(self, arguments: Mapping[str, Json], use: Use) -> str | None:
         """Raise what keeps a call that asks from being done as things are, before its person is asked; nothing is changed by it.
 
+        Returns what `run` must find as it was for the person's yes to be to that, which is kept with the question: `Use.seen`.
         Nothing of it goes outward. What cannot be told beforehand is told by `run`, which looks at all of it again.
         """
 

@@ -72,6 +72,24 @@ async def test_a_file_is_written_once_its_person_has_read_all_of_it_and_agreed(
         assert plan.read_text() == "Monday: sow\nTuesday: reap\n"
 
 
+@pytest.mark.long
+async def test_a_file_that_was_changed_since_the_question_is_left_alone(tmp_path: Path, server: OllamaServer) -> None:
+    async with hub(tmp_path, ollama=server.url) as bot:
+        notes = bot.app.settings.workspace / "notes.md"
+        notes.write_text("old\n")
+        server.says(Calls("write_file", {"path": "notes.md", "content": "new\n", "how": "replace"}))
+        server.says("I asked you.")
+        await bot.say("/ask Write new into the file notes.md")
+        await bot.until(text="The agent wants to replace notes.md:\n+ new")
+        notes.write_text("an hour of work\n")
+        server.says("It was left alone.")
+        agreed = await bot.say("/approve A-1")
+        assert agreed["data"]["error"] == "tool_failed"
+        assert "Somebody else has changed notes.md meanwhile, and it was left as it is" in agreed["text"]
+        await bot.until(text="It was left alone.")
+        assert notes.read_text() == "an hour of work\n"
+
+
 ATTACKS = (
     Calls("read_file", {"path": "../data/hub.db"}),
     Calls("read_file", {"path": ".env"}),

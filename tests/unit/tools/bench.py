@@ -78,15 +78,15 @@ class Bench:
     async def call(self, name: str, caller: Caller = ANN, key: str = "k1", again: int = 0, **arguments: Json) -> Output:
         return await self.given(name, arguments, caller, key, again)
 
-    async def look(self, name: str, **arguments: Json) -> None:
-        """Whether it could be done, as the loop asks before a person is asked."""
+    async def look(self, name: str, **arguments: Json) -> str:
+        """Whether it could be done, as the loop asks before a person is asked; what is kept with the question."""
         tool = self.tools.find(name)
         assert tool is not None
-        await tool.look(tool.read(arguments), Use(ANN, "telegram:5", "k1"))
+        return await tool.look(tool.read(arguments), Use(ANN, "telegram:5", "k1")) or ""
 
-    async def given(
-        self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1", again: int = 0
-    ) -> Output:
+    async def given(  # noqa: PLR0913 - all that a call is
+        self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1", again: int = 0, seen: str = "",
+    ) -> Output:  # fmt: skip
         tool = self.tools.find(name)
         assert tool is not None
-        return await tool.run(tool.read(arguments), Use(caller, "telegram:5", key, again))
+        return await tool.run(tool.read(arguments), Use(caller, "telegram:5", key, again, seen))

@@ -291,3 +291,31 @@ def test_a_name_that_is_swapped_for_a_link_is_replaced_and_never_followed(root: 
     assert secret.read_text() == CANARY
     assert (root / "welcome.md").read_text() == "by somebody else"
     assert [path.name for path in root.iterdir() if path.name.startswith(".timmy")] == []
+
+
+async def test_a_yes_is_to_the_file_that_it_was_asked_about(bench: Bench, root: Path) -> None:
+    notes = root / "notes.md"
+    new: dict[str, Json] = {"path": "notes.md", "content": "new\n", "how": "replace"}
+    for held in (None, b"old\n"):
+        if held is not None:
+            notes.write_bytes(held)
+        seen = await bench.look("write_file", **new)
+        assert seen
+        assert "old" not in seen
+        notes.write_text("somebody's work of an hour\n")
+        with pytest.raises(FileChanged):
+            await bench.given("write_file", new, seen=seen)
+        assert notes.read_text() == "somebody's work of an hour\n"
+    seen = await bench.look("write_file", **new)
+    await bench.given("write_file", new, key="k0", seen=seen)
+    assert notes.read_text() == "new\n"
+    await bench.given("write_file", new, key="k0", seen=seen, again=1)  # after a crash in its midst: it is done already
+    bench.clock.advance(1000)
+    seen = await bench.look("restore_file", path="notes.md")
+    notes.write_text("new, and more\n")
+    with pytest.raises(FileChanged):
+        await bench.given("restore_file", {"path": "notes.md"}, key="k2", seen=seen)
+    assert notes.read_text() == "new, and more\n"
+    assert not await bench.look("edit_file", path="notes.md", old="more", new="less"), (
+        "the piece itself is what is asked about"
+    )
