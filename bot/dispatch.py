@@ -28,7 +28,7 @@ from bot.replies import (
     question,
     transcript,
 )
-from bot.routing import BY_ITSELF, ChangesNothing, Route, Way, route, words
+from bot.routing import BY_ITSELF, ChangesNothing, DeletesNothing, Route, Way, route, words
 from bot.taps import earlier, is_said
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
@@ -351,7 +351,7 @@ class Dispatcher:
 
         What went to the agent stays the agent's: before a crash it may have asked about a call, and no other command is
         offered for the same wish. Raises `ChangesNothing` where the agent would have to ask, and nobody could answer: that
-        is no reason to pay somebody.
+        is no reason to pay somebody; and `DeletesNothing` where it cannot, and nobody could for sats.
         """
         if found.way is not Way.EITHER:
             return found
@@ -363,10 +363,14 @@ class Dispatcher:
         assistant, here = self._hub.assistant(), found.message.conversation
         if not (await self._hub.brains.card(await assistant.chosen(here))).tools:
             why = await self._hub.brains.check() or "The model here is not known to call tools."
+            if found.deletes:
+                raise DeletesNothing(why=why)
             return found._replace(way=Way.ASK, why=f"{why} {BY_ITSELF}")
         if any(tool.spec.name in found.tools for tool in assistant.tools(Use(caller, here, ""))[0]):
             await self._store.write(lambda tx: tx.mark(taken, ""))
             return found.by_agent(ask)
+        if found.deletes:
+            raise DeletesNothing(why="it has no tool for it.")
         return found._replace(way=Way.ASK)
 
     async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.errors import Refused, UserError
+from core.errors import Refused, Unavailable, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,10 @@ class HalfSaid(UserError):
 
 class ChangesNothing(Refused):
     """I change files only where I can ask you first. Say it in a chat with me, or have somebody do it as a task."""
+
+
+class DeletesNothing(Unavailable):
+    """Only the agent deletes files, once you have agreed, and it cannot now: {why} Or delete them in the workspace yourself."""
 
 
 BY_ITSELF = "With a model that calls tools I do this myself, for nothing."
@@ -88,12 +92,19 @@ class Route(NamedTuple):
         """Whether the tools that would do it change something."""
         from core.voice.own import WRITES  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
 
-        return self.tools == WRITES
+        return self.tools == WRITES or self.deletes
+
+    @property
+    def deletes(self) -> bool:
+        """Whether files are to be deleted, which nobody else could do for sats."""
+        from core.voice.own import DELETES  # noqa: PLC0415 - as above
+
+        return self.tools == DELETES
 
     def by_agent(self, ask: Command) -> Route:
         """What went to either, as a question to the agent."""
         plain, command = self.message._replace(text=self.plain), self.message.text
-        return Route(Way.RUN, plain, ask, instead=command)
+        return Route(Way.RUN, plain, ask, instead="" if self.deletes else command)
 
 
 def route(registry: Registry, understand: Callable[[str], Meaning], message: Inbound) -> Route:

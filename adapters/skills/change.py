@@ -1,4 +1,4 @@
-"""For tools: a file of the workspace written, added to, changed in a place, or put back as it was.
+"""For tools: a file of the workspace written, added to, changed in a place, deleted, or put back as it was.
 
 What it held is kept first, in the folder that the hub gives. Made again after a crash, a change is made once: it goes out from
 what was kept.
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 BEFORE, NONE = "before", "none"
 """What a file held, and that there was none: names of what is kept."""
 
-_WHOLE = frozenset({"replace", "back"})
-"""What takes the place of all that a file holds."""
+_WHOLE = frozenset({"replace", "remove", "back"})
+"""After these nothing is left of what a file held."""
 
 _PASSING = ".keeps"
 _LIKE = 0.6
@@ -45,10 +45,10 @@ _MOST_NAMED = 5
 
 
 def change(job: Job) -> Outcome:
-    """Change `job.subject` by the option `how`: new, replace, append (`content`), edit (`old`, `new`, `all`), back (folder `kept`).
+    """Change `job.subject` by option `how`: new, replace, append (`content`), edit (`old`, `new`, `all`), remove, back (`kept`).
 
-    `begun`: the folder with what was kept when the same change was begun before. `dry`: see `Job`; the outcome is what was seen.
-    `seen`: that, where what the file holds altogether is part of what was agreed to.
+    `kept`: the folder with what is to come back. `begun`: that with what was kept when the same change was begun before. `dry`: see
+    `Job`; the outcome is what was seen. `seen`: that, where all that the file holds is part of what was agreed to.
     """
     path, options = job.subject, job.options
     there = job.workspace.held(path, SOURCE_BYTES)
@@ -60,7 +60,7 @@ def change(job: Job) -> Outcome:
     if there == becomes:
         if begun is None:
             raise NothingChanges(path=shown(path))
-        return Outcome(_told(path, was, becomes))
+        return Outcome(_told(path, was, becomes, options["how"]))
     if there != was or (begun is None and options.get("seen") not in {None, _mark(there)}):
         raise FileChanged(path=shown(path))
     if job.dry:
@@ -71,7 +71,7 @@ def change(job: Job) -> Outcome:
         job.workspace.put(path, becomes, was=was)
     elif was is not None:
         job.workspace.remove(path, was=was)
-    return Outcome(_told(path, was, becomes), () if kept is None else (kept,))
+    return Outcome(_told(path, was, becomes, options["how"]), () if kept is None else (kept,))
 
 
 def _changed(path: str, was: bytes | None, options: Mapping[str, str]) -> bytes | None:
@@ -81,10 +81,12 @@ def _changed(path: str, was: bytes | None, options: Mapping[str, str]) -> bytes 
         return _kept(Path(options["kept"]))
     if how == "new" and was is not None:
         raise FileThere(path=shown(path))
+    if how in {"edit", "remove"} and was is None:
+        raise FileMissing(path=shown(path), hint="Write the name just as list_files shows it.")
+    if how == "remove":
+        return None
     if how == "edit":
-        if was is None:
-            raise FileMissing(path=shown(path), hint="Write the name just as list_files shows it.")
-        return _edited(path, was, options)
+        return _edited(path, was or b"", options)
     if how == "append" and was:
         return was + (b"" if was.endswith(b"\n") else b"\n") + content
     return content
@@ -152,7 +154,9 @@ def _kept(folder: Path) -> bytes | None:
     return None if (folder / NONE).exists() else (folder / BEFORE).read_bytes()
 
 
-def _told(path: str, was: bytes | None, becomes: bytes | None) -> str:
+def _told(path: str, was: bytes | None, becomes: bytes | None, how: str) -> str:
+    if how == "remove":
+        return f"{shown(path)} is deleted. restore_file brings it back."
     if becomes is None:
         return f"{shown(path)} was new, and is gone again. restore_file brings it back."
     lines = counted(len(becomes.splitlines()), "line")

@@ -80,6 +80,17 @@ async def edit_file(
     return await _made(here, use, path, **_edit(old, new, everywhere=everywhere))
 
 
+@tool(
+    lambda a: f"delete {whole(a['path'])}",
+    effect=Effect.ASK,
+    needs=lambda here: here.knows("change"),
+    look=lambda here, _, path: here.look("change", path, how="remove"),
+)
+async def remove_file(here: Here, use: Use, *, path: Annotated[str, _PATH]) -> Output:
+    """Delete a file of the workspace, once the person has agreed. restore_file brings it back."""
+    return await _made(here, use, path, how="remove")
+
+
 async def _look_back(here: Here, use: Use, path: str) -> str:
     return await here.look("change", path, **await _back(here, use, path))
 
@@ -91,7 +102,7 @@ async def _look_back(here: Here, use: Use, path: str) -> str:
     look=_look_back,
 )
 async def restore_file(here: Here, use: Use, *, path: Annotated[str, _PATH]) -> Output:
-    """Put a file back as it was before write_file or edit_file changed it last. Once more, and it is as changed again."""
+    """Put a file back as it was before it was changed or deleted here last. Once more, and it is as changed again."""
     return await _made(here, use, path, **await _back(here, use, path))
 
 

@@ -20,7 +20,7 @@ MODULES = {
     name: module
     for module, names in {
         "files": "list_files read_file search_files",
-        "changes": "write_file edit_file restore_file",
+        "changes": "write_file edit_file remove_file restore_file",
         "pages": "fetch_page",
         "python": "run_python",
         "code": "change_code",
@@ -39,7 +39,8 @@ MODULES = {
 AGENT = (
     *("read_file", "list_files", "search_files", "fetch_page", "calculate", "date", "write_file", "query_table"),
     *("edit_file", "describe_table", "draw_chart", "run_python", "tasks", "balance", "agents", "remember", "recall"),
-    *("restore_file", "git_status", "git_diff", "git_log", "git_commit", "git_branch", "git_clone", "change_code"),
+    *("remove_file", "restore_file", "git_status", "git_diff", "git_log", "git_commit", "git_branch", "git_clone"),
+    *("change_code",),
 )
 """What the hub's own agent may have, the most useful first: a turn is offered a few of them."""
 

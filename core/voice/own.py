@@ -1,4 +1,4 @@
-"""What the agent's own tools are enough for: to look into a file, to look for something, to put a line into a file.
+"""What the agent's own tools are enough for: to look into a file, to look for something, to put a line into a file, to delete one.
 
 A task is work for sats. The command of such a request stays a task, for where the agent cannot do it (no model answers, or
 none that calls tools); a hub whose agent can need not ask anybody to be paid. In doubt it is work.
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 LOOKS = ("read_file", "query_table", "list_files")
 SEARCHES = ("search_files",)
 WRITES = ("write_file", "edit_file")
-"""The tools of which any one is enough, by their names."""
+DELETES = ("remove_file",)
+"""The tools of which any one is enough, by their names. What deletes is no work for others: they reach no file here."""
 
 LOOK = Phrases(
     "read, read me, read out, read aloud, open, open up, show, show me, show us, display, view, print, cat, look at, look in",
@@ -34,6 +35,13 @@ CHANGE = Phrases(
     "add, append, put, insert, note, note down, jot, jot down, save, write, write down, enter, strike, cross off, cross out",
     "tick off, take, remove, delete, replace, change, set, make a note, take a note, add a note",
 )
+DELETE = Phrases(
+    "delete, remove, erase, get rid of, throw away, throw out, bin, trash, rm, del, unlink, wipe, clear, empty, destroy",
+)
+THE_FILE = bag(
+    "the my our this file files called named and both permanently forever completely now for good from in of workspace"
+)
+"""What may stand beside the files that are to go."""
 PLACED = bag("to on onto in into at from off of under")
 """What stands between what is changed and the file: `eggs to shopping.txt`, not `notes.txt`."""
 A_FILE = bag("the my our a an file list note called named text new empty")
@@ -87,6 +95,8 @@ def tools(said: Said, meaning: Meaning) -> tuple[str, ...]:
         return ()
     if not said.files:
         return SEARCHES if SEARCH.at(said.words, said.start) and not _goes_on(said, said.start) else ()
+    if _deletes(said):
+        return DELETES
     if not all(_ending(file) in READ for file in said.files):
         return ()
     return _of_files(said)
@@ -117,6 +127,13 @@ def _of_files(said: Said) -> tuple[str, ...]:
     if alone or said.first in ASKED or LOOK.at(said.words, said.start):
         return LOOKS
     return SEARCHES + LOOKS if SEARCH.at(said.words, said.start) and _searched(said, file) else ()
+
+
+def _deletes(said: Said) -> bool:
+    """`delete notes.txt`, `get rid of the files a.csv and b.csv`: files, and nothing of what is in them."""
+    start = DELETE.at(said.words, said.start)
+    named = {at for file in said.files for at in range(file.start, file.end)}
+    return start > 0 and all(at in named or said.words[at] in THE_FILE for at in range(start, said.end))
 
 
 def _puts(said: Said, file: Fact) -> bool:

@@ -10,7 +10,7 @@ from core.access import NotAllowed
 from core.agent.tool import Use
 from core.chat import Caller, Role
 from tests.docker_server import Box, DockerServer
-from tests.ollama_server import Calls, OllamaServer
+from tests.ollama_server import Calls, Fault, OllamaServer
 from tests.project import everything
 from tests.scenario.bot import OWNER, hub, settings
 
@@ -70,6 +70,30 @@ async def test_a_file_is_written_once_its_person_has_read_all_of_it_and_agreed(
         assert agreed["text"] == "A-1 was approved by console:owner: done: write the new file plan.md"
         await bot.until(text="It is written.")
         assert plan.read_text() == "Monday: sow\nTuesday: reap\n"
+
+
+@pytest.mark.long
+async def test_a_file_is_deleted_by_the_agent_once_its_person_agreed_and_by_nobody_for_sats(
+    tmp_path: Path, server: OllamaServer
+) -> None:
+    async with hub(tmp_path, ollama=server.url) as bot:
+        notes = bot.app.settings.workspace / "notes.txt"
+        notes.write_text("old\n")
+        server.says(Calls("remove_file", {"path": "notes.txt"}))
+        server.says("I asked you.")
+        await bot.say("delete notes.txt")
+        await bot.until(text="The agent wants to delete notes.txt\nA-1: /approve A-1 or /deny A-1")
+        assert notes.exists()
+        server.says("It is gone.")
+        assert (await bot.say("/approve A-1"))["text"] == "A-1 was approved by console:owner: done: delete notes.txt"
+        await bot.until(text="It is gone.")
+        assert not notes.exists()
+        server.says(Fault(500, "out of memory"))
+        assert "/task" not in (await bot.say("delete welcome.md"))["text"]
+    async with hub(tmp_path / "another") as bot:
+        refused = await bot.say("delete welcome.md")
+        assert refused["data"]["error"] == "deletes_nothing"
+        assert "No model" in refused["text"]
 
 
 @pytest.mark.long

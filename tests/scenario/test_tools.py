@@ -110,6 +110,9 @@ async def test_plain_words_that_the_agents_tools_are_enough_for_cost_nothing(
     assert (await bot.say("search my files for invoice"))["data"]["asks"] == "/task search my files for invoice", (
         "no such tool"
     )
+    deletes = await bot.say("delete notes.txt")
+    assert deletes["data"] == {"ok": False, "error": "deletes_nothing"}
+    assert "it cannot now: it has no tool for it. Or delete them in the workspace yourself." in deletes["text"]
     assert (await bot.data("/tasks"))["tasks"] == []
 
 

@@ -84,7 +84,7 @@ class Bench:
         assert tool is not None
         return await tool.look(tool.read(arguments), Use(ANN, "telegram:5", "k1")) or ""
 
-    async def given(  # noqa: PLR0913 - all that a call is
+    async def given(
         self, name: str, arguments: Mapping[str, Json], caller: Caller = ANN, key: str = "k1", again: int = 0, seen: str = "",
     ) -> Output:  # fmt: skip
         tool = self.tools.find(name)

@@ -28,7 +28,7 @@ FILLED: dict[str, Json] = {
 NAMING = {
     "list_files": "folder", "read_file": "path", "search_files": "folder", "describe_table": "path", "query_table": "paths",
     "draw_chart": "path", "scan_security": "path", "write_file": "path",
-    "edit_file": "path", "restore_file": "path", "run_python": "files",
+    "edit_file": "path", "remove_file": "path", "restore_file": "path", "run_python": "files",
     "git_status": "folder", "git_log": "folder", "git_diff": "folder", "git_branch": "folder", "git_commit": "folder",
     "change_code": "folder",
 }  # fmt: skip

@@ -59,6 +59,7 @@ WELCOME = "# Welcome\n\nThe hub holds an auction for every task that people post
             {"path": "a.md", "old": "x", "new": "y", "everywhere": "yes"},
             "change a.md everywhere:\n- x\n+ y",
         ),
+        ("remove_file", {"path": "a\u200b.md"}, "delete a\\u{200b}.md"),
         ("restore_file", {"path": "a.md"}, "put a.md back as it was before its last change (one that was new goes)"),
     ],
 )
@@ -125,6 +126,10 @@ async def test_a_new_file_goes_again_and_comes_back(bench: Bench, root: Path) ->
             ("write_file", {"path": "venv/x.py", "content": "x"}, FileClosed),
             ("write_file", {"path": "folder-outside/x.md", "content": "x"}, FileClosed),
             ("write_file", {"path": "outside.md", "content": "x", "how": "replace"}, FileClosed),
+            ("remove_file", {"path": "Welcome"}, FileMissing),
+            ("remove_file", {"path": "deep"}, NotAFile),
+            ("remove_file", {"path": "data/ledger.md"}, FileClosed),
+            ("remove_file", {"path": "outside.md"}, FileClosed),
             ("edit_file", {"path": "Welcome", "old": "hub", "new": "x"}, FileMissing),
             ("edit_file", {"path": "welcome.md", "old": "no such text", "new": "x"}, TextNotFound),
             ("edit_file", {"path": "welcome.md", "old": "l", "new": "x"}, TextSeveral),
@@ -319,3 +324,20 @@ async def test_a_yes_is_to_the_file_that_it_was_asked_about(bench: Bench, root: 
     assert not await bench.look("edit_file", path="notes.md", old="more", new="less"), (
         "the piece itself is what is asked about"
     )
+
+
+async def test_a_file_is_deleted_as_it_was_asked_about_and_comes_back(bench: Bench, root: Path) -> None:
+    photo = root / "photo.png"
+    photo.write_bytes(b"\x89PNG")
+    seen = await bench.look("remove_file", path="photo.png")
+    photo.write_bytes(b"\x89PNG, another")
+    with pytest.raises(FileChanged):
+        await bench.given("remove_file", {"path": "photo.png"}, key="k0", seen=seen)
+    photo.write_bytes(b"\x89PNG")
+    for again in (0, 1):
+        done = await bench.given("remove_file", {"path": "photo.png"}, key="k0", again=again, seen=seen)
+        assert done.text == "photo.png is deleted. restore_file brings it back."
+        assert not photo.exists()
+    bench.clock.advance(1000)
+    await bench.call("restore_file", path="photo.png", key="k2")
+    assert photo.read_bytes() == b"\x89PNG"

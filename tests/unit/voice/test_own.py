@@ -6,7 +6,7 @@ import pytest
 
 from adapters.tools.toolbox import AGENT
 from core.voice.intent import understand
-from core.voice.own import LOOKS, SEARCHES, WRITES
+from core.voice.own import DELETES, LOOKS, SEARCHES, WRITES
 from tests.voice.score import KNOWN
 
 
@@ -44,6 +44,9 @@ from tests.voice.score import KNOWN
         ("set the title of notes.md to Rent", WRITES),
         ("change the date in letter.md to friday", WRITES),
         ("write down the rent is due in notes.md", WRITES),
+        ("delete notes.txt", DELETES),
+        ("please remove the file notes.txt from the workspace", DELETES),
+        ("get rid of notes.txt and photo.png for good", DELETES),
     ],
 )
 def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
@@ -62,7 +65,8 @@ def test_the_agent_can_do_it_itself(said: str, tools: tuple[str, ...]) -> None:
         "check essay.md for typos", "count the words in essay.txt", "how many words are in essay.md",
         "list the action items in meeting.md", "search the workspace for secrets", "search my files for invoices and email them",
         "report on this machine", "write a limerick into fun.md", "add a conclusion to essay.md", "update budget.csv",
-        "write to notes.txt", "add eggs to shopping.txt and email it", "add a.txt to b.txt", "delete notes.txt",
+        "write to notes.txt", "add eggs to shopping.txt and email it", "add a.txt to b.txt", "delete duplicates from data.csv",
+        "delete notes.txt by tomorrow", "have somebody delete notes.txt", "delete everything bad about bob in song.mp3",
         "add a tune to song.mp3", "read song.mp3", "find the best one of a.txt", "explain notes.md",
         "create a file called books.md with the ten best books", "create a file called a.md with a list of towns",
         "save the weather in berlin to weather.txt", "add the weather in berlin to weather.txt", "write the news into news.md",
@@ -85,6 +89,7 @@ def test_work_stays_work(said: str) -> None:
         ("schedule read notes.md every day at 9", "/every day at 9 /ask read notes.md"),
         ("search my files for invoice every friday", "/every friday /ask search my files for invoice"),
         ("add eggs to shopping.txt tomorrow at 9", "/at tomorrow at 9 /ask add eggs to shopping.txt"),
+        ("delete notes.txt tomorrow at 9", "/at tomorrow at 9 /ask delete notes.txt"),
         ("every morning read notes.md and summarise it", "/every morning /task read notes.md and summarise it"),
         ("every morning have quill read notes.md", "/every morning /task read notes.md to=quill"),
         ("every morning have somebody read notes.md", "/every morning /task read notes.md"),
@@ -96,4 +101,4 @@ def test_what_the_agent_can_do_is_planned_as_a_question_to_it(said: str, command
 
 
 def test_the_agent_has_such_tools() -> None:
-    assert {*LOOKS, *SEARCHES, *WRITES} <= set(AGENT)
+    assert {*LOOKS, *SEARCHES, *WRITES, *DELETES} <= set(AGENT)
