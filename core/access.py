@@ -282,3 +282,17 @@ def authorize(caller: Caller, action: Action, *, own: bool = False, cost: int = 
         raise NeedsTap(action=action.value, rule=verdict.rule)
     if not verdict.allowed:
         raise NotAllowed(action=action.value, rule=verdict.rule)
+
+
+@contextmanager
+def looking(caller: Caller, action: Action, *, own: bool = False) -> Iterator[None]:
+    """`authorize`; the person of a device is asked only once the block was done without being refused.
+
+    The block is the end of a unit of work: where this raises, what it did is taken back.
+    """
+    try:
+        authorize(caller, action, own=own)
+    except NeedsTap as tap:
+        yield
+        raise tap from None
+    yield

@@ -123,7 +123,7 @@ async def bids(hub: Hub, call: CommandCall) -> Reply:
     "/bid T SATS [eta=DURATION] [NOTE]",
     "bid on a task yourself",
     group="work",
-    action=Action.BID,
+    action=Action.LOOK,
     notes=(
         "eta=DURATION: how long you think that you need (90s, 10m, 2h, 1d)",
         "NOTE: what the requester should know; the rest of the line",
@@ -149,7 +149,7 @@ async def award(hub: Hub, call: CommandCall) -> Reply:
     return _said(found, f"awarded to {found.agent}{hint}", follow=True)
 
 
-@command("/deliver T RESULT", "hand in the result of a task you won", group="work", action=Action.DELIVER)
+@command("/deliver T RESULT", "hand in the result of a task you won", group="work", action=Action.LOOK)
 async def deliver(hub: Hub, call: CommandCall) -> Reply:
     """Deliver."""
     found = await hub.coordinator.deliver(call.caller, _task(call), cast("str", call.args["result"]), key=call.key)

@@ -6,9 +6,10 @@ after the commit and goes its way in `walk`; what time brings, and what a restar
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.access import Action, authorize
+from core.access import Action, NeedsTap, authorize, looking
 from core.errors import Unavailable, UserError
 from core.events import Kind
 from core.money import to_msat
@@ -158,7 +159,8 @@ class Coordinator:
 
         `fund` and `tell` take part in the unit of work: the first brings what it is paid with, the second comes when it is posted.
         """
-        self._authorize(order)
+        with suppress(NeedsTap):  # a device's person is asked once it is seen that it can be done
+            self._authorize(order)
         try:
             order = await self._in_form(order)
             appraised = await self._appraiser.examine(order)
@@ -173,6 +175,8 @@ class Coordinator:
             if fund is not None:
                 now = fund(tx, now)
             task, new = orders.post(tx, now, self.rules)
+            if order.caller.proxy is not None:
+                self._authorize(order)
             if new and self._foresee is not None and not self._terms.people(task.conversation):
                 self._foresee(tx, task, bidding.able(task, appraised, self._terms))
             if tell is not None:
@@ -205,26 +209,26 @@ class Coordinator:
 
     async def bid(self, caller: Caller, number: int, sats: int, *, eta: int | None, note: str, key: str) -> Task:
         """A person bids; where only they were asked, they have won."""
-        authorize(caller, Action.BID)
         orders.check_eta(eta)
 
         def work(tx: SwarmTx) -> Task:
             task, now = find(tx, number), self._now(tx, caller, key)
-            if tx.applied(key) is not None:
+            with looking(now, Action.BID):
+                if tx.applied(key) is not None:
+                    return task
+                if task.status is not Status.BIDDING:
+                    raise WrongState(task=task.name, status=task.status.value, verb="bid on")
+                if not task.waits_for_people and not self._terms.people(task.conversation):
+                    raise AgentsBid(task=task.name)
+                said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
+                by: dict[str, Json] = {"by": now.recorded}
+                bid = Bid(now.name, to_msat(sats), eta, said, 1000, tx.now)
+                known = bidding.trusted(tx, [bid.agent], self._roster.field_of(task.description))[bid.agent]
+                bidding.place(tx, task, bid, by, known, selves=now.linked)
+                tx.mark(key, "")
+                if now.means(task.only) and task.pick == "auto":
+                    task = bidding.close(tx, task, self._terms, now.recorded)
                 return task
-            if task.status is not Status.BIDDING:
-                raise WrongState(task=task.name, status=task.status.value, verb="bid on")
-            if not task.waits_for_people and not self._terms.people(task.conversation):
-                raise AgentsBid(task=task.name)
-            said = f"{note} (bid by {now.recorded})".strip() if now.acting_for else note
-            by: dict[str, Json] = {"by": now.recorded}
-            bid = Bid(now.name, to_msat(sats), eta, said, 1000, tx.now)
-            known = bidding.trusted(tx, [bid.agent], self._roster.field_of(task.description))[bid.agent]
-            bidding.place(tx, task, bid, by, known, selves=now.linked)
-            tx.mark(key, "")
-            if now.means(task.only) and task.pick == "auto":
-                task = bidding.close(tx, task, self._terms, now.recorded)
-            return task
 
         return await self._docket.write(work)
 
@@ -234,18 +238,18 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task, now = find(tx, number), self._now(tx, caller, key)
-            authorize(now, Action.AWARD, own=now.means(task.requester))
-            if tx.applied(key) is not None:
-                return task
-            life.check(task, Verb.AWARD)
-            answers = tx.tasks.answers(task.id, task.attempt)
-            bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
-            if bid is None:
-                raise NoSuchBid(agent=given[:40], task=task.name)
-            if not is_person(agent) and tx.tasks.load(self._known(agent)) >= self._terms.capacity(agent):
-                raise AgentBusy(agent=agent, task=task.name)
-            tx.mark(key, "")
-            return bidding.award(tx, task, bid, self._terms, now.recorded)
+            with looking(now, Action.AWARD, own=now.means(task.requester)):
+                if tx.applied(key) is not None:
+                    return task
+                life.check(task, Verb.AWARD)
+                answers = tx.tasks.answers(task.id, task.attempt)
+                bid = next((answer.bid for answer in answers if answer.bid.agent == agent and not answer.refused), None)
+                if bid is None:
+                    raise NoSuchBid(agent=given[:40], task=task.name)
+                if not is_person(agent) and tx.tasks.load(self._known(agent)) >= self._terms.capacity(agent):
+                    raise AgentBusy(agent=agent, task=task.name)
+                tx.mark(key, "")
+                return bidding.award(tx, task, bid, self._terms, now.recorded)
 
         task = await self._docket.write(work)
         if task.status is Status.AWARDED:
@@ -254,22 +258,22 @@ class Coordinator:
 
     async def deliver(self, caller: Caller, number: int, result: str, *, key: str) -> Task:
         """The person who won hands in the result; the requester has the review time to reject it."""
-        authorize(caller, Action.DELIVER)
 
         def work(tx: SwarmTx) -> Task:
             task, now = find(tx, number), self._now(tx, caller, key)
-            if tx.applied(key) is not None:
-                return task
-            if task.status in AT_WORK and not now.means(task.agent):
-                raise NotYours(task=task.name, agent=task.agent)
-            if task.status is Status.AWARDED:
-                task = take(tx, task, life.start(task, lease_until=None), now.recorded)
-            life.check(task, Verb.DELIVER)
-            tx.mark(key, "")
-            step = life.deliver(
-                task, result=result, now=tx.now, review_until=tx.now + self.rules.review, selves=now.linked
-            )
-            return take(tx, task, step, now.recorded)
+            with looking(now, Action.DELIVER):
+                if tx.applied(key) is not None:
+                    return task
+                if task.status in AT_WORK and not now.means(task.agent):
+                    raise NotYours(task=task.name, agent=task.agent)
+                if task.status is Status.AWARDED:
+                    task = take(tx, task, life.start(task, lease_until=None), now.recorded)
+                life.check(task, Verb.DELIVER)
+                tx.mark(key, "")
+                step = life.deliver(
+                    task, result=result, now=tx.now, review_until=tx.now + self.rules.review, selves=now.linked
+                )
+                return take(tx, task, step, now.recorded)
 
         return await self._docket.write(work)
 
@@ -278,12 +282,12 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task, now = find(tx, number), self._now(tx, caller, key)
-            authorize(now, Action.JUDGE, own=now.means(task.requester))
-            if tx.applied(key) is not None:
-                return task
-            life.check(task, Verb.SETTLE)
-            tx.mark(key, "")
-            return take(tx, task, life.settle(task, how="accepted"), now.recorded)
+            with looking(now, Action.JUDGE, own=now.means(task.requester)):
+                if tx.applied(key) is not None:
+                    return task
+                life.check(task, Verb.SETTLE)
+                tx.mark(key, "")
+                return take(tx, task, life.settle(task, how="accepted"), now.recorded)
 
         return await self._docket.write(work)
 
@@ -292,12 +296,12 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task, now = find(tx, number), self._now(tx, caller, key)
-            authorize(now, Action.JUDGE, own=now.means(task.requester))
-            if tx.applied(key) is not None:
-                return task
-            life.check(task, Verb.REJECT)
-            tx.mark(key, "")
-            return take(tx, task, life.reject(task, why=why), now.recorded)
+            with looking(now, Action.JUDGE, own=now.means(task.requester)):
+                if tx.applied(key) is not None:
+                    return task
+                life.check(task, Verb.REJECT)
+                tx.mark(key, "")
+                return take(tx, task, life.reject(task, why=why), now.recorded)
 
         task = await self._docket.write(work)
         self._walk.restart(task)
@@ -308,12 +312,12 @@ class Coordinator:
 
         def work(tx: SwarmTx) -> Task:
             task, now = find(tx, number), self._now(tx, caller, key)
-            authorize(now, Action.CANCEL, own=now.means(task.requester))
-            if tx.applied(key) is not None:
-                return task
-            life.check(task, Verb.CANCEL)
-            tx.mark(key, "")
-            return take(tx, task, life.cancel(task), now.recorded)
+            with looking(now, Action.CANCEL, own=now.means(task.requester)):
+                if tx.applied(key) is not None:
+                    return task
+                life.check(task, Verb.CANCEL)
+                tx.mark(key, "")
+                return take(tx, task, life.cancel(task), now.recorded)
 
         task = await self._docket.write(work)
         self._walk.ended(task)
@@ -339,9 +343,9 @@ class Coordinator:
     async def retry(self, caller: Caller, number: int, *, conversation: str, key: str) -> Task:
         """Post a task that is over once more, as a new one linked to it."""
         task = await self.show(number)
-        authorize(caller, Action.RETRY, own=caller.means(task.requester))
-        if not task.over:
-            raise NotOver(task=task.name, status=task.status.value)
+        with looking(caller, Action.RETRY, own=caller.means(task.requester)):
+            if not task.over:
+                raise NotOver(task=task.name, status=task.status.value)
         order = Order(
             caller, conversation, task.description, key, budget=task.budget, time=task.deadline - task.posted_at,
             only=task.only, pick=task.pick, retry_of=task.id, model=task.model,

@@ -112,10 +112,20 @@ async def test_bids_that_wait_for_their_requester_are_theirs_alone(tmp_path: Pat
 
 BINDS: list[tuple[str, dict[str, Any], str]] = [
     ("place_bid", {"task": "T-1", "sats": 5}, "/bid T-1 5"),
-    ("accept_result", {"task": "T-1"}, "/accept T-1"),
-    ("reject_result", {"task": "T-1", "why": "too short"}, "/reject T-1 too short"),
+    ("accept_result", {"task": "T-2"}, "/accept T-2"),
+    ("reject_result", {"task": "T-2", "why": "too short"}, "/reject T-2 too short"),
     ("cancel_task", {"task": "T-1"}, "/cancel T-1"),
-    ("post_task", {"description": "a dear one", "max_sats": 500}, "/task max=500 a dear one"),
+    ("post_task", {"description": "write a dear one", "max_sats": 500}, "/task max=500 write a dear one"),
+]
+CANNOT: list[tuple[str, dict[str, Any], str]] = [
+    ("place_bid", {"task": "T-3", "sats": 5}, "wrong_state"),
+    ("place_bid", {"task": "T-1", "sats": 5000}, "bid_out_of_range"),
+    ("accept_result", {"task": "T-1"}, "wrong_state"),
+    ("reject_result", {"task": "T-3", "why": "too short"}, "wrong_state"),
+    ("cancel_task", {"task": "T-3"}, "wrong_state"),
+    ("cancel_task", {"task": "T-9"}, "unknown_task"),
+    ("post_task", {"description": "write a dear one", "max_sats": 500_000}, "not_enough_sats"),
+    ("post_task", {"description": "write a dear one", "max_sats": 500, "to": "nobody"}, "unknown_agent"),
 ]
 
 
@@ -123,29 +133,40 @@ BINDS: list[tuple[str, dict[str, Any], str]] = [
 async def test_a_client_asks_for_the_model_of_a_task_and_its_person_taps(tmp_path: Path) -> None:
     async with hub(tmp_path, model=Parrot()) as bot:
         token = await mint(bot)
-        for number, model in enumerate(("phi4", "parrot:latest"), 1):
-            asked = await call(bot, "post_task", token, description="write a poem", model=model)
-            assert asked["data"] == {"ok": True, "approval": f"A-{number}", "state": "open"}
-        assert (await bot.data("/approve A-1"))["error"] == "unknown_model"
-        assert (await bot.data("/approve A-2"))["ok"]
+        assert await refused(bot, "post_task", token, description="write a poem", model="phi4") == "unknown_model"
+        asked = await call(bot, "post_task", token, description="write a poem", model="parrot:latest")
+        assert asked["data"] == {"ok": True, "approval": "A-1", "state": "open"}
+        assert (await bot.data("/approve A-1"))["ok"]
         await bot.settled("T-1")
         assert (await call(bot, "show_task", token, task="T-1"))["data"]["model"] == "parrot:latest"
 
 
 async def test_what_binds_is_put_to_the_person_and_nothing_is_done_before(tmp_path: Path) -> None:
-    async with hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as bot:
+    async with hub(tmp_path) as bot:
         token = await mint(bot)
-        await bot.say("/task write a poem")
-        await bot.hands.at_work("T-1", "quill")
-        before = bot.rows("SELECT * FROM task")
+        await bot.say("/task write a poem pick=ask max=100")
+        await bot.until(kind="more", status="bidding")
+        await bot.say(f"/task whisper to={ANN}")
+        await let_in(bot, ANN, name="Ann")
+        ann = await bot.app.hub.identities.caller(ANN, private=True)
+        await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE id = 2 AND status = 'bidding'"), "the auction")
+        await bot.app.hub.coordinator.bid(ann, 2, 60, eta=None, note="", key="a bid")
+        await bot.app.hub.coordinator.deliver(ann, 2, "psst", key="a result")
+        await bot.say("/task write a short poem")
+        await bot.settled("T-3")
+        before = bot.tables()
+        for tool, arguments, error in CANNOT:
+            assert await refused(bot, tool, token, **arguments) == error, (tool, arguments)
+        assert bot.tables() == before, "nobody was asked about what cannot be done, and nothing of the look is left"
+        tasks = bot.rows("SELECT * FROM task")
         for number, (tool, arguments, command) in enumerate(BINDS, 1):
             answer = await call(bot, tool, token, **arguments)
             assert answer["data"] == {"ok": True, "approval": f"A-{number}", "state": "open"}, tool
             await bot.until(text=f"Your MCP client laptop asks for: {command}")
-        assert bot.rows("SELECT * FROM task") == before
+        assert bot.rows("SELECT * FROM task") == tasks
         assert await refused(bot, "cancel_task", token, task="1") == "too_many_asks", "another line, so another wish"
         assert (await bot.say("/approve A-4"))["data"]["ok"]
-        assert bot.rows("SELECT status FROM task") == [("cancelled",)]
+        assert bot.rows("SELECT status FROM task WHERE id = 1") == [("cancelled",)]
 
 
 SMUGGLED: list[tuple[str, dict[str, Any]]] = [

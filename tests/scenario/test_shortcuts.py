@@ -148,7 +148,7 @@ async def test_a_task_with_a_model_is_tapped_whatever_it_costs(tmp_path: Path) -
 
 
 ARGUMENTS = {
-    "bid": "1 10", "award": "1 quill", "deliver": "1 done", "accept": "1", "reject": "1 bad", "cancel": "1", "retry": "1",
+    "bid": "1 10", "award": "1 quill", "deliver": "2 done", "accept": "3", "reject": "3 bad", "cancel": "1", "retry": "4",
     "pay": "lnbc1 10", "payout": "worker lnbc1", "reconcile": "", "spawn": "quill", "dismiss": "quill", "pair": "ABCD2345",
     "treasury": "in 10", "unpair": ANN, "model": "small", "task": "sing max=201", "notify": "money off",
     "every": "day at 9 /status", "at": "noon /status", "schedules": "resume=S-1", "unschedule": "S-1",
@@ -173,10 +173,16 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
     never = {"approve", "deny", "pull", "link", "unlink", "revoke", "limits", "freeze", "unfreeze"}
     binding = [one.name for one in registry if not one.reads and one.name not in free | never]
     assert set(binding) == set(ARGUMENTS), "a new command says here how a voice could misuse it"
-    async with phone_and_hub(tmp_path, hands=Hands(does={"quill": asyncio.Event()})) as (phone, bot):
+    async with phone_and_hub(tmp_path) as (phone, bot):
         await let_in(bot, ANN)
-        await bot.say("/task write a poem")
-        await bot.hands.at_work("T-1", "quill")
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
+        await theirs(bot, 2, OWNER)
+        await theirs(bot, 3, ANN)
+        ann = await bot.app.hub.identities.caller(ANN, private=True)
+        await bot.app.hub.coordinator.deliver(ann, 3, "psst", key="a result")
+        await bot.say("/task write a short poem")
+        await bot.settled("T-4")
         kept = {name: rows for name, rows in bot.tables().items() if name not in ASKING}
         for name in binding:
             answer = await phone.chat(f"/{name} {ARGUMENTS[name]}".strip())
@@ -199,12 +205,22 @@ async def test_no_command_that_binds_acts_by_voice_and_each_is_asked_for_at_home
         ]
 
 
+async def theirs(bot: Bot, number: int, person: str) -> None:
+    """A task that waits for a person to deliver."""
+    await bot.say(f"/task whisper to={person}")
+    await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE id = ? AND status = 'bidding'", number), "the auction")
+    caller = await bot.app.hub.identities.caller(person, private=True)
+    await bot.app.hub.coordinator.bid(caller, number, 60, eta=None, note="", key=f"a bid on {number}")
+
+
 ASKING = {"sqlite_sequence", "approval", "approval_question", "event", "shortcut_job", "cursor"}
 
 
 @pytest.mark.long
 async def test_a_device_asks_for_the_same_once_and_for_few_things_at_a_time(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
+        await bot.say("/task write a poem pick=ask")
+        await bot.until(kind="more", status="bidding")
         first = await phone.chat("/bid 1 10")
         assert await phone.chat("/bid 1 10") == first
         for sats in range(11, 15):
@@ -235,6 +251,7 @@ async def test_what_a_device_asks_for_in_the_same_moment_is_asked_once_and_count
 
 async def test_what_a_device_asks_for_is_shown_in_one_line_and_whole(tmp_path: Path) -> None:
     async with phone_and_hub(tmp_path) as (phone, bot):
+        await theirs(bot, 1, OWNER)
         await phone.chat("/deliver 1 x\n\n\nA-9: /approve A-9 or /deny A-9")
         assert "signs in it that nobody sees" in (await phone.chat("/deliver 1 a\u200bb"))["text"]
         assert "signs in it that nobody sees" in (await phone.chat("/task dig max=9000 \u202e05=xam"))["text"]
