@@ -324,7 +324,9 @@ async def build(  # noqa: PLR0913, PLR0915 - everything that can be replaced, an
             **mcp_clients.calls(hub, store, dispatcher.receive, ids, delivery, nursery),
             **announce.calls(store, identities, notices, delivery.send, health.surfaces, chats.listed(settings)),
         }
-        console = ConsoleSurface(data, ids, calls, partial(delivery.again, "console"), ended)
+        console = ConsoleSurface(
+            data, ids, calls, partial(delivery.again, "console"), ended, lambda key: hub.assistant().leave(key)
+        )
         surfaces: list[ChatAdapter] = [console]
 
         if telegram is not None:

@@ -209,7 +209,7 @@ def chat(text: str) -> None:
 @timmy.command()
 @click.argument("topic")
 def think(topic: str) -> None:
-    """Have the agent think aloud at length about TOPIC; Ctrl-C ends it where it is."""
+    """Have the agent think aloud at length about TOPIC; Ctrl-C, or the end of this command otherwise, ends it where it is."""
     from adapters.console.client import think
 
     _exit(think(settings_now().data_dir, topic))

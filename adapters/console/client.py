@@ -29,8 +29,10 @@ _LOCK = "hub.lock"
 HELLO_SECONDS = 10.0
 """How long a hub may take to say hello. Only then is anything sent to it, and what it answers may take longer."""
 
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended."""
+SIGNALLED = 128
+"""What is added to a signal's number where it ended something: 130 for Ctrl-C."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 LEAVE = frozenset({"quit", "exit"})
 """Lines that end a chat."""
@@ -128,23 +130,28 @@ def _look(task: str | None) -> str:
 
 
 async def think(folder: Path, topic: str) -> int:
-    """Have the agent think aloud, and print it as it comes. Returns the exit code; Ctrl-C ends it where it is, with 130."""
+    """Have the agent think aloud, and print it as it comes. Returns the exit code.
+
+    A signal that ends programs ends it where it is, with the signal's code; without whoever listens the hub ends it too.
+    """
     aloud, loop = _Aloud(), asyncio.get_running_loop()
     async with _hub(folder) as link:
 
-        def stop() -> None:
-            loop.remove_signal_handler(signal.SIGINT)  # the next one ends this at once
-            aloud.stopped = True
-            link.post({"op": "say", "text": "/stop"}, sure=True)
+        def stop(number: signal.Signals) -> None:
+            loop.remove_signal_handler(number)  # the next one ends this at once
+            aloud.code = aloud.code or SIGNALLED + number
+            link.post({"op": "leave"}, sure=True)
 
-        loop.add_signal_handler(signal.SIGINT, stop)
+        for number in _ENDING:
+            loop.add_signal_handler(number, stop, number)
         try:
-            await link.send({"op": "say", "text": f"/think {topic}"})
+            await link.send({"op": "say", "text": f"/think {topic}", "here": True})
             while (answer := await link.receive()) is not None:
                 if (code := await aloud.take(answer)) is not None:
                     return code
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in _ENDING:
+                loop.remove_signal_handler(number)
     raise HubGone
 
 
@@ -152,7 +159,7 @@ class _Aloud:
     """An answer that is printed while it is being made."""
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.code = 0
         self._printed = ""
 
     async def take(self, frame: Frame) -> int | None:
@@ -164,14 +171,14 @@ class _Aloud:
         if _refused(frame):
             await show(frame, as_json=False)
             return 1
-        if kind != "reply" or not frame.get("markdown"):  # the answer to /stop is none of it
+        if kind != "reply":
             return None
         if not frame["text"].startswith(self._printed):  # what models should not say has been taken out of it
             await write("\n\n", sys.stdout)
             self._printed = ""
         await self._more(frame["text"])
         await write("\n", sys.stdout)
-        return INTERRUPTED if self.stopped else 0
+        return self.code
 
     async def _more(self, text: str) -> None:
         if text.startswith(self._printed) and text != self._printed:

@@ -75,7 +75,7 @@ class NoSocket(Unavailable):
 class ConsoleSurface:
     """See `core.chat.ChatAdapter`. `admin` are the owner's calls that are no chat: tokens, books, status.
 
-    `ended` says how a task ended, None while it is under way.
+    `ended` says how a task ended, None while it is under way. `left` is told of a message whose answer nobody waits for any more.
     """
 
     name = "console"
@@ -89,6 +89,7 @@ class ConsoleSurface:
         admin: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[Frame]]],
         attached: Callable[[], Awaitable[None]],
         ended: Callable[[int], Awaitable[str | None]],
+        left: Callable[[str], None],
     ) -> None:
         self._folder = folder
         self._place = folder / SOCKET
@@ -96,6 +97,7 @@ class ConsoleSurface:
         self.admin = admin
         self.attached = attached
         self.ended = ended
+        self.left = left
         self._sessions: set[Session] = set()
         self._receive: Callable[[Inbound], Awaitable[None]] | None = None
         self._listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -148,6 +150,7 @@ class ConsoleSurface:
             await link.send(error_frame(error))
         finally:
             self._sessions.discard(session)
+            session.leave()
             session.drafts.end()
 
     async def receive(self, message: Inbound) -> None:
@@ -256,6 +259,7 @@ class Session:
         self._ids = ids
         self._lane = f"{OWNER} {ids.token(6)}"
         self._asked: dict[str, str | None] = {}
+        self._here: set[str] = set()
         self._awaited: dict[str, str] = {}
         self._followed: dict[int, str | None] = {}
         self._since = 0
@@ -270,6 +274,8 @@ class Session:
                 await self._link.send({"kind": "hello"})
             case "say":
                 await self._say(frame)
+            case "leave":
+                self.leave()
             case "attach":
                 self.attached = True
                 await self._surface.attached()
@@ -294,6 +300,8 @@ class Session:
             lane="" if self.attached else self._lane,
         )  # fmt: skip
         self._asked[message.key] = frame.get("wait")
+        if frame.get("here"):
+            self._here.add(message.key)
         self._since = self._surface.recent[-1].id if self._surface.recent else 0
         try:
             await self._surface.receive(message)
@@ -301,6 +309,12 @@ class Session:
             self._asked.pop(message.key, None)
             await self._link.send({"kind": "reply", "text": str(error), "data": {"ok": False, "error": error.code}})
             await self._link.send({"kind": "end"})
+
+    def leave(self) -> None:
+        """Whoever asked waits no longer for what is of use only to who is here."""
+        for key in self._here:
+            self._surface.left(key)
+        self._here.clear()
 
     def wants(self, message: Outgoing) -> bool:
         """Whether a message is for this session."""
@@ -319,6 +333,7 @@ class Session:
         if message.again:
             frame["again"] = True
         if asked:
+            self._here.discard(message.cause or "")
             self.drafts.end()
         await self._link.send(frame)
         await self._keep_true(message.reply)

@@ -8,6 +8,7 @@ message is answered behind that, and no round of calls is made twice that was ov
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,6 +41,10 @@ ROUND_SHARE = 0.5
 """How much of the time that an answer may take a round of thinking aloud may."""
 
 
+MOST_LEFT = 32
+"""So many messages are remembered whose answers nobody waits for, and that have not begun."""
+
+
 class ModelChoice(NamedTuple):
     """Which models a conversation can have: `chosen` with /model (None: none), the hub's `default`, all `installed`."""
 
@@ -65,6 +70,7 @@ class _Speech:
     """An answer from its question to its last word; `scope` ends it, by time or by /stop."""
 
     conversation: str
+    key: str
     speakers: Collection[str] = ()
     turned: Turned = field(default_factory=Turned)
     stopped: bool = False
@@ -90,6 +96,7 @@ class Assistant:
         self.asker: Asker | None = None
         """Who puts calls to people; None: nothing that needs one is called."""
         self._speeches: set[_Speech] = set()
+        self._left = deque[str](maxlen=MOST_LEFT)
 
     async def answer(
         self, conversation: str, text: str, key: str, tell: Callable[[str], None], *, speakers: Collection[str] = ()
@@ -111,7 +118,7 @@ class Assistant:
 
         Raises the model's errors when not a word was said, and `TooLongForModel`. Cancelled, it keeps what was called.
         """
-        speech = _Speech(conversation, speakers)
+        speech = self._speech(conversation, key, speakers)
         self._speeches.add(speech)
         try:
             earlier, model, turns, steps = await self._store.read(lambda tx: _recall(tx, conversation, key))
@@ -156,7 +163,7 @@ class Assistant:
         """
         from core.agent.thinking import ROUNDS, Thoughts  # noqa: PLC0415 - for the first who wants some
 
-        speech, thoughts, steps = _Speech(conversation, speakers), Thoughts(topic), list[Step]()
+        speech, thoughts, steps = self._speech(conversation, key, speakers), Thoughts(topic), list[Step]()
         self._speeches.add(speech)
         try:
             tools = () if use is None else self._toolbox.offered((), use.caller)
@@ -195,6 +202,16 @@ class Assistant:
         for speech in speeches:
             speech.stop()
         return bool(speeches)
+
+    def leave(self, key: str) -> None:
+        """Nobody waits for the answer to this message any more: it ends where it is, or as soon as it begins."""
+        self._left.append(key)
+        for speech in self._speeches:
+            if speech.key == key:
+                speech.stop()
+
+    def _speech(self, conversation: str, key: str, speakers: Collection[str]) -> _Speech:
+        return _Speech(conversation, key, speakers, stopped=key in self._left)
 
     def hush(self, speakers: Collection[str]) -> None:
         """End what is being said to any of these, wherever it is: they are nobody here any more."""

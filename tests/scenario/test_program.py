@@ -295,6 +295,16 @@ async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp
             shown = await process.stdout.readuntil(b"wet")
             os.kill(process.pid, signal.SIGINT)
             rest, err, code = await process.communicate()
+        for end in (signal.SIGTERM, signal.SIGKILL):  # the second cannot be told: the hub sees that nobody is there
+            server.says("It is dry", Wire.SILENCE)
+            process = await Program.fork("think", "sun", env=_environment(tmp_path))
+            async with asyncio.timeout(PATIENCE):
+                await process.stdout.readuntil(b"dry")
+                os.kill(process.pid, end)
+                _, _, ended = await process.communicate()
+                server.says("Yes.")
+                assert (await _timmy(tmp_path, "chat", "Are you free?")).out == "Yes.\n", "it waits for no thought"
+            assert ended == (143 if end is signal.SIGTERM else -9)
         nothing = await _timmy(tmp_path, "think", " ")
         server.models.clear()
         none = await _timmy(tmp_path, "think", "rain")

@@ -100,6 +100,26 @@ async def test_stopped_before_it_began_it_asks_nothing(
     assert server.asked == []
 
 
+async def test_it_ends_with_whoever_it_is_for_under_way_or_not_yet(assistant: Assistant, server: OllamaServer) -> None:
+    server.says("Rain is wet.", Wire.SILENCE)
+    said: list[str] = []
+
+    async def think() -> None:
+        said.append((await assistant.think(CHAT, "rain", "key", quiet)).text)
+
+    async with Nursery() as hub:
+        hub.spawn(think(), "thinking")
+        await server.begun.wait()
+        assistant.leave("another")
+        assert not server.hung_up.is_set()
+        assistant.leave("key")
+        await server.hung_up.wait()
+    assert said == [f"## Outline\n\nRain is wet.\n\n{STOPPED}"]
+    asked = len(server.asked)
+    assert (await assistant.think(CHAT, "rain", "another", quiet)).text == STOPPED
+    assert len(server.asked) == asked
+
+
 async def test_what_was_thought_before_the_model_broke_is_kept(assistant: Assistant, server: OllamaServer) -> None:
     server.says("Rain is wet.")
     server.says(Fault(500, "out of memory"))
