@@ -9,6 +9,7 @@ import pytest
 from config import personas
 from core.agent.checks.catalogue import CHECKS, checked
 from core.agent.checks.draft import Draft
+from core.agent.checks.said_back import WRONG
 from core.agent.session import Called, Step
 from core.agent.worktree import DIFF
 from core.swarm.ports import ResultFile
@@ -36,6 +37,27 @@ def test_every_persona_has_checks_and_all_of_them_exist() -> None:
     declared = personas.load()
     assert all(one.checks for one in declared)
     assert {check for one in declared for check in one.checks} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize(
+    "text", ["Write a haiku about rain", " **write a haiku:** about rain. ", "WRITE A HAIKU ABOUT RAIN!"]
+)
+def test_a_task_that_is_only_said_back_is_no_result_of_any_field(check: str, text: str) -> None:
+    assert judged(check, "write a haiku about rain", text).faults == (WRONG,)
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        ("say hello", "Hello!"),
+        ("translate to German: hello", "hallo"),
+        ("proofread: It rains.", "It rains."),
+        ("1 + 1", "2"),
+    ],
+)
+def test_a_short_answer_is_one(task: str, text: str) -> None:
+    assert judged("prose", task, text).faults == ()
 
 
 CODE = "```python\ndef double(n):\n    return 2 * n\n```"
