@@ -187,7 +187,16 @@ def console() -> None:
     wait_for(chat(Place(settings.data_dir, settings.workspace)))
 
 
-@timmy.command()
+_CODES = """\b
+Exit codes:
+  0    it was done: the answer is whole, and with --wait the task settled
+  1    it was refused, its answer was broken off (by /stop, its model, or the hub's
+       end), its task did not settle, or --wait ran out: standard error says which
+  2    wrong usage
+  130  Ctrl-C"""
+
+
+@timmy.command(epilog=_CODES)
 @click.argument("text")
 @click.option(
     "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Also print what follows, until its task is over."
@@ -199,14 +208,16 @@ def say(text: str, wait: float | None, as_json: bool, acting_for: str | None) ->
     _say(text, wait=wait, acting_for=acting_for, as_json=as_json)
 
 
-@timmy.command()
+@timmy.command(epilog=_CODES)
 @click.argument("text")
 def chat(text: str) -> None:
     """Ask the agent."""
     _say(f"/ask {text}")
 
 
-@timmy.command()
+@timmy.command(
+    epilog=_CODES.replace("130  Ctrl-C", "130  Ctrl-C; 143 SIGTERM, 129 SIGHUP: what was thought is printed")
+)
 @click.argument("topic")
 def think(topic: str) -> None:
     """Have the agent think aloud at length about TOPIC; Ctrl-C, or the end of this command otherwise, ends it where it is."""

@@ -31,13 +31,14 @@ _EFFECTS = {
 
 def answer(said: Answer, place: Callable[[ResultFile], str]) -> Reply:
     """An answer, with what was called for it in its last line, and its files."""
+    ended: dict[str, Json] = {"ended": said.ended} if said.ended else {}
     if not said.called:
-        return Reply(said.text, markdown=True)
+        return Reply(said.text, {"ok": True, **ended}, markdown=True)
     called: list[Json] = [*said.called]
     words = f"{said.text}\n\n(Called: {', '.join(dict.fromkeys(said.called))})"
     files = tuple(File(one.name, place(one)) for one in said.files)
     asks: dict[str, Json] = {"asks": [*said.asks]} if said.asks else {}
-    return Reply(words, {"ok": True, "called": called, **asks}, files=files, markdown=True)
+    return Reply(words, {"ok": True, "called": called, **asks, **ended}, files=files, markdown=True)
 
 
 def tools(open_: Sequence[Tool], closed: Sequence[tuple[str, str]]) -> Reply:

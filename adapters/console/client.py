@@ -89,7 +89,7 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
     """Send one message and print what comes back; with `wait`, also what follows, for so many seconds at most.
 
     They count from the answer on, and of one that takes its time from where that is seen.
-    Returns the exit code: 1 if the message was refused, or the task it started did not settle.
+    Returns the exit code: 1 if the message was refused, its answer was broken off, or the task it started did not settle.
     """
     frame: Frame = {"op": "say", "text": text}
     if wait is not None:
@@ -110,7 +110,7 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
                         await show(answer, as_json=as_json)
                         return 1
                     await show(answer, as_json=as_json)
-                    code = max(code, _code(answer))
+                    code = max(code, await _judged(answer))
                     task = task or answer.get("task")
                     if answer.get("kind") == "reply" and wait is not None:
                         scope.reschedule(loop.time() + wait)
@@ -178,7 +178,7 @@ class _Aloud:
             self._printed = ""
         await self._more(frame["text"])
         await write("\n", sys.stdout)
-        return self.code
+        return self.code or await _judged(frame)
 
     async def _more(self, text: str) -> None:
         if text.startswith(self._printed) and text != self._printed:
@@ -229,9 +229,17 @@ def _refused(frame: Frame) -> bool:
     return frame.get("kind") == "error" or (frame.get("kind") == "reply" and not frame["data"].get("ok", True))
 
 
-def _code(frame: Frame) -> int:
-    over = frame.get("kind") in {"more", "progress"} and frame.get("data", {}).get("status") in _FAILED
-    return int(_refused(frame) or over)
+async def _judged(frame: Frame) -> int:
+    """The exit code by a frame that was shown; what went wrong has its line on standard error."""
+    data = frame.get("data", {})
+    wrong = ""
+    if frame.get("kind") in {"more", "progress"} and data.get("status") in _FAILED:
+        wrong = f"{data.get('task')} did not settle: it is {data['status']}"
+    elif ended := data.get("ended"):
+        wrong = f"the answer was broken off: {ended}"
+    if wrong:
+        await write(plain(f"timmy: {wrong}\n"), sys.stderr)
+    return int(_refused(frame) or bool(wrong))
 
 
 @contextlib.asynccontextmanager

@@ -57,12 +57,14 @@ class Answer(NamedTuple):
     """What the agent answered, the files made for it, and what was called.
 
     That is `name`, `name: failed`, `name: refused` or `name: /approve A-1`. `asks` are the approvals that people were asked for.
+    `ended`: why it ended early, in words; empty where it is whole.
     """
 
     text: str
     files: tuple[ResultFile, ...] = ()
     called: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    ended: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -137,7 +139,7 @@ class Assistant:
             raise ModelSaidNothing
         said = Turn("assistant", answer, key, _speaker(use), scene.tainted or speech.turned.outside)
         kept = await self._store.write(lambda tx: _keep(tx, conversation, text, said, speech.turned.steps))
-        return _answer(kept, speech.turned.steps)
+        return _answer(kept, speech.turned.steps)._replace(ended=_bare(end))
 
     def _scene(self, turns: Sequence[Turn], text: str, use: Use | None, notes: Notes) -> Scene:
         """What the model is given, and whose turn it is: what somebody else said or read here is from outside for it."""
@@ -182,7 +184,8 @@ class Assistant:
                 steps += turned.steps
                 thoughts.add(one, turned)
                 if end:
-                    return _answer("\n\n".join(filter(None, (thoughts.text, end))), steps)
+                    text = "\n\n".join(filter(None, (thoughts.text, end)))
+                    return _answer(text, steps)._replace(ended=_bare(end))
         finally:
             self._speeches.discard(speech)
         if not thoughts.text:
@@ -288,6 +291,10 @@ def _cut_short(speech: _Speech, error: Unavailable) -> str:
     if not speech.turned.said.strip() and not speech.turned.steps:
         raise error
     return f"({error})"
+
+
+def _bare(end: str) -> str:
+    return end.removeprefix("(").removesuffix(")")
 
 
 def _speaker(use: Use | None) -> str:

@@ -207,7 +207,8 @@ async def test_a_task_that_somebody_else_cancels_meanwhile_is_a_failure(tmp_path
             await bot.hands.at_work("T-1", "quill")
             await bot.say("/cancel T-1")
         assert waiting.result() == 1
-        assert '"cancelled"' in printed[-1]
+        assert '"cancelled"' in printed[-2]
+        assert printed[-1] == "timmy: T-1 did not settle: it is cancelled\n", "on standard error"
 
 
 async def test_a_wait_that_ran_out_is_a_failure(tmp_path: Path, printed: list[str]) -> None:

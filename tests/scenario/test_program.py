@@ -305,6 +305,14 @@ async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp
                 server.says("Yes.")
                 assert (await _timmy(tmp_path, "chat", "Are you free?")).out == "Yes.\n", "it waits for no thought"
             assert ended == (143 if end is signal.SIGTERM else -9)
+        server.says("It is", Wire.SILENCE)
+        process = await Program.fork("say", "what is rain?", "--json", env=_environment(tmp_path))
+        async with asyncio.timeout(PATIENCE):
+            while (await _timmy(tmp_path, "say", "/stop")).out != "Stopped.\n":
+                pass
+            broken_off, why, off = await process.communicate()
+        server.says("It is", Wire.BREAK)
+        broken = await _timmy(tmp_path, "say", "what is rain?", "--json")
         nothing = await _timmy(tmp_path, "think", " ")
         server.models.clear()
         none = await _timmy(tmp_path, "think", "rain")
@@ -312,6 +320,10 @@ async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp
     assert "## Outline\n\nThought 0.\n\n## For and against\n\nThought 1.\n\n## What would" in whole.out
     assert whole.out.endswith("## Next steps\n\nThought 3.\n")
     assert (shown + rest, err, code) == (b"## Outline\n\nIt is wet\n\n(stopped)\n", b"", 130)
+    assert (json.loads(broken_off)["data"], off) == ({"ok": True, "ended": "stopped"}, 1)
+    assert why == b"timmy: the answer was broken off: stopped\n"
+    assert broken.code == 1
+    assert "broke off" in json.loads(broken.out)["data"]["ended"]
     assert nothing.code == 1
     assert "/pull" in none.complaint
 
