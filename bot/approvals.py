@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from bot.replies import from_error
 from core.access import Action, authorize
-from core.approval import Approval, State, UnknownApproval, approval_name, decide, digest_of
+from core.approval import Approval, Settled, State, UnknownApproval, approval_name, decide, digest_of
 from core.chat import Button, Choice, Reply, Role
 from core.errors import HubError, WentWrong
 from core.events import Event, Kind
@@ -142,8 +142,12 @@ class Approvals:
         self._wake.set()
 
     async def settle(self, caller: Caller, number: int, *, yes: bool, key: str) -> Approval:
-        """Decide as a person. Raises what `authorize` and `decide` do; the same `key` again returns what came of it."""
+        """Decide as a person. Raises what `authorize` and `decide` do; the same `key` again returns what came of it.
+
+        What is being done just now, after a crash too, is waited for: whoever decides about it once more is told what came of it.
+        """
         authorize(caller, Action.APPROVE)
+        late = False
 
         def work(tx: ApprovalTx) -> tuple[Approval, _Told | None]:
             found = tx.approvals.find(number)
@@ -153,14 +157,24 @@ class Approvals:
                 return found, None
             role = self._identities.role_in(tx, caller.actor)
             selves = self._identities.selves_in(tx, caller.actor)
-            settled = decide(found, caller.actor, role, yes=yes, now=tx.now, selves=selves)
+            try:
+                settled = decide(found, caller.actor, role, yes=yes, now=tx.now, selves=selves)
+            except Settled:
+                if found.state is not State.APPROVED:
+                    raise
+                nonlocal late
+                late = True
+                return found, None
             tx.mark(key, settled.state.value)
             return settled, _settled(tx, settled)
 
         settled, told = await self._store.write(work)
         if told is not None:
             self._show(told)
-        return await self._carried(settled) if settled.state is State.APPROVED else settled
+        after = await self._carried(settled) if settled.state is State.APPROVED else settled
+        if late and after.state is not State.OPEN:
+            raise Settled.of(after)
+        return after
 
     async def recover(self, spawner: Spawner) -> None:
         """Carry out what was approved and not done when the hub stopped: no part of it waits for another, and no start for any."""

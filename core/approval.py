@@ -48,9 +48,20 @@ class NotYoursToDecide(Refused):
 
 
 class Settled(UserError):
-    """{name} was {state} already{whom}. Nothing more was done."""
+    """{name} was {state} already{whom}. {became}"""
 
     status = 409
+
+    @classmethod
+    def of(cls, approval: Approval) -> Settled:
+        """What became of one that is open no more."""
+        done = approval.state is State.DONE
+        whom = f" by {approval.decided_by}" if approval.decided_by else ""
+        became = "It is being done." if approval.state is State.APPROVED else "Nothing was done."
+        return cls(
+            name=approval.name, state=State.APPROVED if done else approval.state, whom=whom,
+            became=f"It is not done again. What came of it: {approval.outcome}" if done else became,
+        )  # fmt: skip
 
 
 def approval_name(number: int) -> str:
@@ -140,11 +151,9 @@ def decide(
     if person.isdisjoint(approval.approvers) or asked_others or not enough:
         raise NotYoursToDecide(name=approval.name, count=len(approval.approvers))
     if approval.state is not State.OPEN:
-        state = State.APPROVED if approval.state is State.DONE else approval.state
-        whom = f" by {approval.decided_by}" if approval.decided_by else ""
-        raise Settled(name=approval.name, state=state, whom=whom)
+        raise Settled.of(approval)
     if now >= approval.expires_at:
-        raise Settled(name=approval.name, state=State.EXPIRED, whom="")
+        raise Settled.of(approval._replace(state=State.EXPIRED))
     state = State.APPROVED if yes else State.DENIED
     return approval._replace(state=state, decided_by=actor, decided_at=now, outcome="", error="")
 

@@ -74,7 +74,9 @@ async def test_what_is_approved_is_done_once_and_everybody_is_told_what_came_of_
         assert answer["text"] == f"A-1 was approved by {OWNER}: water the plants is done"
         assert answer["data"] == {"ok": True, "approval": "A-1", "state": "done"}
         for line in ("/approve A-1", "/deny A-1"):
-            assert "A-1 was approved already by console:owner" in (await bot.say(line))["text"]
+            assert (await bot.say(line))["text"] == (
+                f"A-1 was approved already by {OWNER}. It is not done again. What came of it: water the plants is done"
+            )
         assert hand.did == ["water the plants"]
         told = bot.rows("SELECT body ->> 'text' FROM outgoing WHERE conversation = ? ORDER BY id", ANN)
         assert [text.partition("\n")[0] for (text,) in told] == ["Shall I water the plants?", answer["text"]]
@@ -302,6 +304,28 @@ async def test_what_is_being_tried_is_asked_of_whoever_comes_meanwhile_as_it_may
             await bot.app.delivery.again("console")
             trying.set()
         assert bot.rows("SELECT body ->> 'text' FROM outgoing WHERE surface = 'console'")
+
+
+async def test_whoever_decides_what_is_being_done_is_told_what_came_of_it(tmp_path: Path) -> None:
+    begun, going, hand = asyncio.Event(), asyncio.Event(), Hand()
+
+    async def slowly(approval: Approval) -> str | Came:
+        begun.set()
+        await going.wait()
+        return await hand(approval)
+
+    async with asked(tmp_path, hand) as bot, bot.another() as phone:
+        bot.app.hub.approvals.carries("try", slowly)
+        await bot.post("/approve A-1")
+        await begun.wait()
+        await phone.post("/approve A-1")
+        await phone.post("/deny A-1")
+        going.set()
+        for _ in range(2):
+            again = await phone.until(kind="reply")
+            assert again["data"] == {"ok": False, "error": "settled"}
+            assert again["text"].endswith("It is not done again. What came of it: water the plants is done")
+    assert hand.did == ["water the plants"]
 
 
 async def test_rows_of_what_was_settled_never_change(tmp_path: Path) -> None:

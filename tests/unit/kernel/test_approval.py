@@ -51,10 +51,15 @@ def test_nobody_else_does_nor_learns_how_it_stands(actor: str, state: State) -> 
 @pytest.mark.parametrize("yes", [True, False])
 @pytest.mark.parametrize("state", [state for state in State if state is not State.OPEN])
 def test_what_is_settled_stays_so(state: State, yes: bool) -> None:
-    with pytest.raises(
-        Settled, match=r"A-7 was (approved|denied|expired) already by matrix:@a:b. Nothing more was done."
-    ):
-        decide(OPEN._replace(state=state, decided_by="matrix:@a:b"), "telegram:1", Role.MEMBER, yes=yes, now=1_500)
+    became = {
+        State.APPROVED: "approved already by matrix:@a:b. It is being done.",
+        State.DONE: "approved already by matrix:@a:b. It is not done again. What came of it: paid 500 sats",
+        State.DENIED: "denied already by matrix:@a:b. Nothing was done.",
+        State.EXPIRED: "expired already by matrix:@a:b. Nothing was done.",
+    }[state]
+    settled = OPEN._replace(state=state, decided_by="matrix:@a:b", outcome="paid 500 sats")
+    with pytest.raises(Settled, match=f"A-7 was {became}"):
+        decide(settled, "telegram:1", Role.MEMBER, yes=yes, now=1_500)
 
 
 @pytest.mark.parametrize("now", [2_000, 2_001, 10**15])
