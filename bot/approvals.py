@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
@@ -254,9 +255,12 @@ class Approvals:
 
 def put(  # noqa: PLR0913 - what a question is
     tx: ApprovalTx, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float,
-    needs: Role, exact: bool, askers: Collection[str],
+    needs: Role, exact: bool, askers: Collection[str], about: str = "",
 ) -> tuple[Approval, list[Outgoing]]:  # fmt: skip
-    """Put something to persons in a unit of work of somebody else's, who tells `Approvals.asked` of the questions after it."""
+    """Put something to persons in a unit of work of somebody else's, who tells `Approvals.asked` of the questions after it.
+
+    `about`: the task with whose end it is no question any more, which whoever was not asked yet is not asked then.
+    """
     made = tx.approvals.add(
         Approval(
             0, kind, action, digest_of(kind, action), words, asked_by, where, tuple(approvers), needs, tx.now,
@@ -264,7 +268,7 @@ def put(  # noqa: PLR0913 - what a question is
         )
     )  # fmt: skip
     tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))
-    return made, [_question(tx, made, person) for person in made.approvers if home_of(person)]
+    return made, [_question(tx, made, person, about) for person in made.approvers if home_of(person)]
 
 
 def _open_about(tx: ApprovalTx, digest: str) -> Approval | None:
@@ -359,10 +363,12 @@ def outcome_of(approval: Approval) -> str:
             return f"{approval.name} was approved by {approval.decided_by}: {approval.outcome or 'it is being done'}"
 
 
-def _question(tx: ApprovalTx, approval: Approval, person: str) -> Outgoing:
+def _question(tx: ApprovalTx, approval: Approval, person: str, about: str) -> Outgoing:
     home = home_of(person) or ""
     words = f"{approval.words}\n{approval.name}: /approve {approval.name} or /deny {approval.name}"
     reply = _asks(approval, person, words)
+    if about:
+        reply = replace(reply, data={**reply.data, "about": about})
     question = tx.messages.queue(home.partition(":")[0], home, reply, None, tx.now)
     tx.approvals.shown(approval.id, question.id)
     return question

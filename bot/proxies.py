@@ -15,6 +15,7 @@ from core.approval import State
 from core.chat import Inbound, Reply, Role, one_line
 from core.errors import Refused
 from core.events import Kind
+from core.ids import task_name
 from core.store import patiently
 from core.tokens import SHORTCUTS, NotAsYouWere, TokenKind, home_of
 
@@ -88,7 +89,7 @@ async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsT
             made, questions = approvals.put(
                 tx, KIND, action, f"{_said_of(caller.actor)} asks for: {shown}",
                 asked_by=caller.actor, where=proxy.home, approvers=(proxy.person,), seconds=ASK_SECONDS, needs=Role.MEMBER,
-                exact=False, askers=(caller.actor,),
+                exact=False, askers=(caller.actor,), about=_about(call),
             )  # fmt: skip
         tx.mark(key, str(made.id))
         return made, questions
@@ -97,6 +98,12 @@ async def put(hub: Hub, store: Store[ApprovalTx], call: CommandCall, why: NeedsT
     hub.approvals.asked(questions)
     words = f"I asked you in your chat, as {made.name}: {call.text}\nNothing is done until you tap Approve there. {why}"
     return Reply(words, {"ok": True, "approval": made.name, "state": made.state.value})
+
+
+def _about(call: CommandCall) -> str:
+    """The task that has to be under way for a command to be of any use."""
+    number = call.args.get("t")
+    return task_name(number) if isinstance(number, int) and call.name != "retry" else ""
 
 
 def _said_of(device: str) -> str:

@@ -20,6 +20,29 @@ MAX_ANNOUNCED = 20
 
 _INBOUND = "id, surface, account, update_id, conversation, actor, text, private, acting_for, more"
 OUTGOING = "id, surface, conversation, body, cause, state, replaces, platform_id"
+_OVERTAKEN = """
+    SELECT id FROM outgoing
+    WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?) AND surface = ? AND cause IS NULL AND (
+        json_extract(body, '$.choice[1]') <= ?
+        OR (json_extract(body, '$.choice') IS NOT NULL AND chosen IS NOT NULL)
+        OR EXISTS (
+            SELECT 1 FROM approval_question AS asked JOIN approval ON approval.id = approval
+            WHERE asked.outgoing = outgoing.id AND approval.state NOT IN ('open', 'approved')
+        )
+        OR EXISTS (
+            SELECT 1 FROM task
+            WHERE task.id = json_extract(body, '$.task') AND json_extract(body, '$.data.waits') = 'people'
+            AND (status, attempt) <> (json_extract(body, '$.data.status'), json_extract(body, '$.data.attempt'))
+        )
+        OR EXISTS (
+            SELECT 1 FROM task
+            WHERE task.id = CAST(substr(json_extract(body, '$.data.about'), 3) AS INTEGER)
+            AND status IN ('settled', 'failed', 'cancelled', 'expired')
+        )
+    )
+"""
+"""Questions that are none any more; `waits` and `about` say of which task one is (`bot/views.py`, `bot/proxies.py`)."""
+
 _QUESTION = (
     "SELECT id, body FROM outgoing WHERE conversation = ? AND chosen IS NULL AND json_extract(body, '$.choice') IS NOT NULL"
     " AND state IN ('sent', 'sending') AND json_extract(body, '$.choice[0]') IN (SELECT value FROM json_each(?))"
@@ -127,13 +150,7 @@ class MessageRows:
 
     def overtaken(self, surface: str, now: int, *, lost: int) -> list[int]:
         """See `MessageStore`. What is agreed to and not done yet may be open again."""
-        rows = self._connection.execute(
-            "SELECT id FROM outgoing WHERE state IN ('queued', 'sending') AND (state = 'queued' OR id <= ?) AND surface = ?"
-            " AND cause IS NULL AND json_extract(body, '$.choice') IS NOT NULL AND (json_extract(body, '$.choice[1]') <= ?"
-            " OR chosen IS NOT NULL OR EXISTS (SELECT 1 FROM approval_question AS asked JOIN approval ON approval.id = approval"
-            " WHERE asked.outgoing = outgoing.id AND approval.state NOT IN ('open', 'approved')))",
-            (lost, surface, now),
-        )
+        rows = self._connection.execute(_OVERTAKEN, (lost, surface, now))
         return [number for (number,) in rows]
 
     def notices(self) -> list[tuple[int, str, str]]:

@@ -169,6 +169,30 @@ async def test_what_binds_is_put_to_the_person_and_nothing_is_done_before(tmp_pa
         assert bot.rows("SELECT status FROM task WHERE id = 1") == [("cancelled",)]
 
 
+async def test_whoever_comes_is_not_asked_about_what_is_over_meanwhile(tmp_path: Path) -> None:
+    async with hub(tmp_path, attach=False) as bot:
+        token = await mint(bot)
+        await let_in(bot, ANN, name="Ann")
+        ann = await bot.app.hub.identities.caller(ANN, private=True)
+        waiting = "SELECT 1 FROM outgoing WHERE state = 'queued' AND body ->> '$.data.status' = ?"
+        for line in ("/task write a poem pick=ask max=100", "/task write a song pick=ask", f"/task whisper to={ANN}"):
+            await bot.say(line)
+        await bot.see(lambda: len(bot.rows(waiting, "bidding")) == 2, "the bids")
+        await bot.see(lambda: bot.rows("SELECT 1 FROM task WHERE id = 3 AND status = 'bidding'"), "the auction")
+        await bot.app.hub.coordinator.bid(ann, 3, 60, eta=None, note="", key="a bid")
+        await bot.app.hub.coordinator.deliver(ann, 3, "psst", key="a result")
+        await bot.see(lambda: bot.rows(waiting, "delivered"), "the result")
+        for tool, task in (("cancel_task", "T-1"), ("cancel_task", "T-2"), ("accept_result", "T-3")):
+            assert (await call(bot, tool, token, task=task))["data"]["state"] == "open"
+        await bot.say("/cancel T-1")
+        await bot.say("/accept T-3")
+        async with bot.another(attach=True) as console:
+            await console.until(text="T-3 settled")
+            await console.say("/whoami")
+            shown = [frame["text"].partition("\n")[0] for frame in console.unread if frame["kind"] == "more"]
+            assert shown == ["T-2 bids: quill 40, echo 45", "Your MCP client laptop asks for: /cancel T-2"]
+
+
 SMUGGLED: list[tuple[str, dict[str, Any]]] = [
     ("post_task", {"description": "write a poem max=9"}),
     ("post_task", {"description": "to=quill write a poem"}),
