@@ -355,6 +355,8 @@ class Dispatcher:
         """
         if found.way is not Way.EITHER:
             return found
+        if caller.proxy is not None and found.deletes:
+            raise DeletesNothing(why="it has to ask you first. Say it in a chat with me.")
         if caller.proxy is not None and found.changes:
             raise ChangesNothing
         taken, ask = f"{key}/agent", self._hub.registry.get("ask")

@@ -92,7 +92,7 @@ class Route(NamedTuple):
         """Whether the tools that would do it change something."""
         from core.voice.own import WRITES  # noqa: PLC0415 - loaded by who gave the meaning, not by a start
 
-        return self.tools == WRITES or self.deletes
+        return self.tools == WRITES
 
     @property
     def deletes(self) -> bool:

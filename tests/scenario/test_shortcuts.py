@@ -79,6 +79,7 @@ EXPECTED = {
     "/task write a poem to=nobody": "nobody", "/show 9": "no task", "/tsak": "Did you mean", "/spawn quill": "You may not",
     "/approve A-1": "tapped in your chat", "post a task to write a poem": "You have 0 sats free",
     "hello there": "No model answers", "yes": "No question waits", "add eggs to shopping.txt": "only where I can ask you first",
+    "delete notes.txt": "has to ask you first",
 }  # fmt: skip
 
 
