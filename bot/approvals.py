@@ -93,11 +93,12 @@ class Approvals:
 
     async def ask(  # noqa: PLR0913 - what a question is
         self, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float, key: str,
-        needs: Role = Role.OWNER, exact: bool = False, once: bool = False,
+        needs: Role = Role.OWNER, exact: bool = False, once: bool = False, until: int | None = None,
     ) -> Approval:  # fmt: skip
         """Put something to persons, once for each `key`. What comes of it is told in the conversation `where`.
 
-        `once`: it can be done but once, so that a question about the same which is open yet is not put again.
+        `once`: it can be done but once, so that a question about the same which is open yet is not put again. `until`: it can be
+        done no longer than that (Unix ms).
         """
 
         def work(tx: ApprovalTx) -> tuple[Approval, list[Outgoing]]:
@@ -110,7 +111,7 @@ class Approvals:
                 return same, []
             made, questions = put(
                 tx, kind, action, words, asked_by=asked_by, where=where, approvers=approvers, seconds=seconds, needs=needs,
-                exact=exact, askers=self._identities.selves_in(tx, asked_by.partition(" as ")[0]),
+                exact=exact, askers=self._identities.selves_in(tx, asked_by.partition(" as ")[0]), until=until,
             )  # fmt: skip
             tx.mark(key, str(made.id))
             return made, questions
@@ -255,16 +256,17 @@ class Approvals:
 
 def put(  # noqa: PLR0913 - what a question is
     tx: ApprovalTx, kind: str, action: str, words: str, *, asked_by: str, where: str, approvers: Sequence[str], seconds: float,
-    needs: Role, exact: bool, askers: Collection[str], about: str = "",
+    needs: Role, exact: bool, askers: Collection[str], about: str = "", until: int | None = None,
 ) -> tuple[Approval, list[Outgoing]]:  # fmt: skip
     """Put something to persons in a unit of work of somebody else's, who tells `Approvals.asked` of the questions after it.
 
     `about`: the task with whose end it is no question any more, which whoever was not asked yet is not asked then.
     """
+    ends = tx.now + round(seconds * 1000)
     made = tx.approvals.add(
         Approval(
             0, kind, action, digest_of(kind, action), words, asked_by, where, tuple(approvers), needs, tx.now,
-            tx.now + round(seconds * 1000), exact=exact, askers=tuple(sorted(askers)),
+            ends if until is None else min(ends, until), exact=exact, askers=tuple(sorted(askers)),
         )
     )  # fmt: skip
     tx.emit(Event(Kind.APPROVAL_ASKED, data={"approval": made.name, "kind": kind}))

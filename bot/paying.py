@@ -221,7 +221,8 @@ class Paying:
         facts = {
             "bolt11": quote.asked.bolt11, "amount": order.amount, "reason": order.reason, "path": order.path.value,
         }  # fmt: skip
-        return await self._put(call, spend_of(order, quote.most), facts, words, routing=quote.fee_limit)
+        until = quote.asked.expires_at
+        return await self._put(call, spend_of(order, quote.most), facts, words, routing=quote.fee_limit, until=until)
 
     async def _ask_transfer(self, call: CommandCall, payee: str, amount: int) -> Reply:
         """Put a payment to a person to those who may agree to so much."""
@@ -229,13 +230,13 @@ class Paying:
         words = f"Pay {format_sats(amount, simulated=self._wallet.simulated)} to {payee}?{_payer_of(account)}"
         return await self._put(call, Spend(account, amount, Path.TRANSFER, ""), {"payee": payee}, words)
 
-    async def _put(
+    async def _put(  # noqa: PLR0913 - what a question about a spend is
         self, call: CommandCall, one: Spend, facts: dict[str, Any], words: str, *, needs: Role = Role.PAYER,
-        routing: int = 0,
+        routing: int = 0, until: int | None = None,
     ) -> Reply:  # fmt: skip
         """Put a spend to the owners, and to the payers who may agree to so much unless it `needs` an owner.
 
-        `routing`: how much of it is for that, msat.
+        `routing`: how much of it is for that, msat. `until`: when an invoice runs out (Unix ms).
         """
         caller = call.caller
         if not await self._approvals.known(_tap(call)):
@@ -249,6 +250,7 @@ class Paying:
         made = await self._approvals.ask(
             PAYMENT, json.dumps(who | facts | {"most": one.amount}), words, asked_by=caller.recorded, where=call.follows,
             approvers=people, seconds=ASK_SECONDS, key=_tap(call), needs=needs, once="bolt11" in facts,
+            until=until,
         )  # fmt: skip
         text = f"{made.words}\nNothing leaves before somebody who may says yes to {made.name}."
         return Reply(text, {"ok": True, "approval": made.name, "state": made.state.value})

@@ -276,6 +276,17 @@ async def test_an_invoice_that_is_asked_about_many_times_at_once_is_one_question
         assert two == ["A-4", "A-5"], "so much may be wanted twice"
 
 
+@pytest.mark.long
+async def test_nobody_is_asked_about_an_invoice_any_more_once_it_has_run_out(tmp_path: Path) -> None:
+    async with paying(tmp_path) as (bot, node):
+        asked = await bot.data(f"/pay {await node.outside_asks(2_000_000, 'a bicycle', expiry=600)}")
+        assert asked["state"] == "open"
+        bot.pass_time(601)
+        await bot.until(text="A-1 ran out")
+        assert (await bot.data("/approve A-1"))["error"] == "settled"
+        assert bot.rows("SELECT 1 FROM payment") == []
+
+
 @pytest.mark.parametrize(("later", "state"), [(60, "open"), (3500, "done")])
 async def test_what_the_node_refused_before_a_crash_is_not_paid_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: int, state: str
