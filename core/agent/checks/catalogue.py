@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.agent.checks import code, commands, drawing, findings, music, numbers, prose, said_back, sources, storyboard
+from core.agent.checks import code, commands, drawing, findings, hollow, music, numbers, prose, sources, storyboard
 from core.agent.checks.draft import Checked
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ CHECKS: Mapping[str, Callable[[Draft], Checked]] = {
 def checked(names: Sequence[str], draft: Draft) -> Checked:
     """A result by all of these checks, one after the other; each is given what the one before it left.
 
-    One that only says the task back is none, and is not looked at further.
+    One that says nothing is none, and is not looked at further.
     """
-    if (none := said_back.check(draft)).faults:
-        return none
+    if why := hollow.fault(draft):
+        return Checked(draft.text, (why,))
     faults: tuple[str, ...] = ()
     files: tuple[tuple[str, bytes], ...] = ()
     for name in names:

@@ -9,7 +9,7 @@ import pytest
 from config import personas
 from core.agent.checks.catalogue import CHECKS, checked
 from core.agent.checks.draft import Draft
-from core.agent.checks.said_back import WRONG
+from core.agent.checks.hollow import SAID_BACK, fault
 from core.agent.session import Called, Step
 from core.agent.worktree import DIFF
 from core.swarm.ports import ResultFile
@@ -44,7 +44,41 @@ def test_every_persona_has_checks_and_all_of_them_exist() -> None:
     "text", ["Write a haiku about rain", " **write a haiku:** about rain. ", "WRITE A HAIKU ABOUT RAIN!"]
 )
 def test_a_task_that_is_only_said_back_is_no_result_of_any_field(check: str, text: str) -> None:
-    assert judged(check, "write a haiku about rain", text).faults == (WRONG,)
+    assert judged(check, "write a haiku about rain", text).faults == (SAID_BACK,)
+
+
+VERSE = """In the autumn leaves, leaves on the wind
+How leaves on the wind will be
+I wonder what the leaves will do"""
+LOST = """I am the leaves, and leaves on the wind
+I am the wind and leaves on the wind
+The leaves on the wind will continue to wind"""
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("text", [f"{VERSE}\n\n" + f"{LOST}\n\n" * 5, "The meeting went well and was long. " * 6])
+def test_what_says_the_same_again_and_again_is_no_result_of_any_field(check: str, text: str) -> None:
+    (fault,) = judged(check, "write a poem about autumn", text).faults
+    assert fault.startswith("More than half of it says again what it says already, such as `")
+
+
+SONG = "\n".join(
+    f"{LOST}\n\nVerse {n} has words of its own\nand {n} of them nobody else has\nso that is new {n}" for n in range(4)
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        ("write a song", SONG),
+        ("write 'I will not be late' 5 times", "I will not be late. " * 5),
+        ("write a strophe", f"{LOST}\n" * 3),
+        ("chords of a song", "| G | Em | C | D |\n" * 8),
+        ("say what the log has", "Twice:\n```\n" + "GET /index.html 200 OK\n" * 8 + "```"),
+    ],
+)
+def test_refrains_code_chords_and_what_was_asked_for_may_come_again(task: str, text: str) -> None:
+    assert not fault(Draft(task, text))
 
 
 @pytest.mark.parametrize(
