@@ -135,7 +135,7 @@ class MessageStore(Protocol):
         """
 
     def overtaken(self, surface: str, now: int, *, lost: int) -> list[int]:
-        """The numbers of what waits and asks what is no question any more: decided, out of time, or its task has gone on.."""
+        """The numbers of what waits and asks what is no question any more: decided, out of time, or its task has gone on."""
 
     def notices(self) -> list[tuple[int, str, str]]:
         """What waits to be told of the surfaces themselves: number, conversation, and the surface that it is about."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,7 +57,17 @@ The leaves on the wind will continue to wind"""
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("text", [f"{VERSE}\n\n" + f"{LOST}\n\n" * 5, "The meeting went well and was long. " * 6])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{VERSE}\n\n" + f"{LOST}\n\n" * 5,
+        "The meeting went well and was long. " * 6,
+        "The meeting went well and was long\u2028" * 6,
+        "今天天气很好我们去公园散步吧。" * 6,
+        "[" * 100_000 + "\nThe meeting went well and was long" * 6,
+    ],
+    ids=["poem", "line", "separators", "chinese", "deep"],
+)
 def test_what_says_the_same_again_and_again_is_no_result_of_any_field(check: str, text: str) -> None:
     (fault,) = judged(check, "write a poem about autumn", text).faults
     assert fault.startswith("More than half of it says again what it says already, such as `")
@@ -75,6 +86,16 @@ SONG = "\n".join(
         ("write a strophe", f"{LOST}\n" * 3),
         ("chords of a song", "| G | Em | C | D |\n" * 8),
         ("say what the log has", "Twice:\n```\n" + "GET /index.html 200 OK\n" * 8 + "```"),
+        ("review them", "\n".join(f"- src/{name}.py: no issues found." for name in "abcdefgh")),
+        ("review them", "\n\n".join(f"## {name}.py\nNo issues found." for name in "abcdefgh")),
+        (
+            "review them",
+            "\n".join(f"{word * 40}\nHas no severity\nIs not fixed yet\n" for word in ("cart", "shop", "user", "main")),
+        ),
+        (
+            "answer in JSON",
+            json.dumps([{"id": n, "status": "passed", "required": "never"} for n in range(8)], indent=1),
+        ),
     ],
 )
 def test_refrains_code_chords_and_what_was_asked_for_may_come_again(task: str, text: str) -> None:
@@ -88,6 +109,7 @@ def test_refrains_code_chords_and_what_was_asked_for_may_come_again(task: str, t
         ("translate to German: hello", "hallo"),
         ("proofread: It rains.", "It rains."),
         ("1 + 1", "2"),
+        ("👋", "🎉"),
     ],
 )
 def test_a_short_answer_is_one(task: str, text: str) -> None:
