@@ -29,6 +29,7 @@ class OpenAIServer(ModelServer):
         self.tools = True
         self.key = ""
         self.facts: dict[str, Any] | None = None
+        self.bytes_per_token: float | None = None
 
     def _routes(self) -> Iterable[web.RouteDef]:
         return (
@@ -86,6 +87,12 @@ class OpenAIServer(ModelServer):
             return Fault(404, f"The model `{body['model']}` does not exist.")
         if body.get("tools") and not self.tools:
             return Fault(400, '"auto" tool choice requires --enable-auto-tool-choice')
+        if self.window and self.bytes_per_token and "messages" in body:
+            counted = sum(len(one["content"].encode()) for one in body["messages"]) / self.bytes_per_token
+            if counted + body["max_tokens"] > self.window:
+                return Fault(
+                    400, f"'max_tokens' is too large. This model's maximum context length is {self.window} tokens"
+                )
         return None
 
     def _shape(self, fault: Fault) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +21,16 @@ from adapters.llm.openai import ServerUnreachable, ServesNoModel
 from adapters.llm.refusals import named as refused
 from adapters.llm.refusals import one_line
 from adapters.llm.server import vectors
-from core.agent.model import Card, ModelBrokeOff, ModelCut, ModelFailed, ModelGarbled, ModelSilent, ToolCall
+from core.agent.model import (
+    Card,
+    ModelBrokeOff,
+    ModelCut,
+    ModelFailed,
+    ModelGarbled,
+    ModelOverfull,
+    ModelSilent,
+    ToolCall,
+)
 from core.agent.prompt import ANSWER_SHARE, tokens
 
 if TYPE_CHECKING:
@@ -124,33 +133,47 @@ class Wire:
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str, num_ctx: int, tools: Sequence[ToolSpec]
     ) -> AsyncGenerator[str | ToolCall, None]:
-        """See `Wire` of `server.py`. `num_ctx` bounds the answer: what the messages leave of it, by our own high count."""
+        """See `Wire` of `server.py`. `num_ctx` bounds the answer: what the messages leave of it, by our own count."""
         told = list(_messages(messages))
         body: dict[str, Any] = {"model": await self._id(model), "messages": told, "stream": True}
         if tools:
             body["tools"] = [{"type": "function", "function": _function(tool)} for tool in tools]
-        body["max_tokens"] = max(num_ctx // ANSWER_SHARE, num_ctx - tokens(json.dumps(body, ensure_ascii=False)))
+        least = num_ctx // ANSWER_SHARE
+        body["max_tokens"] = max(least, num_ctx - tokens(json.dumps(body, ensure_ascii=False)))
         begun, reading = False, _Reading()
         try:
-            async with self._client.stream("POST", f"{self._root}/v1/chat/completions", json=body) as response:
-                if not response.is_success:
-                    raise self._refusal(response.status_code, await response.aread(), model, offered=bool(tools))
-                async with aclosing(httpx_sse.EventSource(response).aiter_sse()) as events:
-                    async for event in events:
-                        if event.data == _END:
-                            break
-                        chunk = json.loads(event.data)
-                        if chunk.get("error") or chunk.get("object") == "error":
-                            raise refused(_said(chunk), model, offered=bool(tools) and not begun)
-                        for piece in reading.pieces(chunk):
-                            begun = begun or bool(piece)
-                            yield piece
+            async with (
+                self._answering(body, model, least) as response,
+                aclosing(httpx_sse.EventSource(response).aiter_sse()) as events,
+            ):
+                async for event in events:
+                    if event.data == _END:
+                        break
+                    chunk = json.loads(event.data)
+                    if chunk.get("error") or chunk.get("object") == "error":
+                        raise refused(_said(chunk), model, offered=bool(tools) and not begun)
+                    for piece in reading.pieces(chunk):
+                        begun = begun or bool(piece)
+                        yield piece
         except LIBRARY_ERRORS as error:
             raise self._translate(error, begun=begun) from error
         if reading.reason is None:
             raise ModelBrokeOff
         if reading.reason == "length":
             raise WindowFull
+
+    @asynccontextmanager
+    async def _answering(self, body: dict[str, Any], model: str, least: int) -> AsyncGenerator[httpx.Response]:
+        """The answer to a question. Where the model counts more, so that not all that is left may be said (vLLM), `least` is."""
+        while True:
+            async with self._client.stream("POST", f"{self._root}/v1/chat/completions", json=body) as response:
+                if response.is_success:
+                    yield response
+                    return
+                error = self._refusal(response.status_code, await response.aread(), model, offered="tools" in body)
+            if not isinstance(error, ModelOverfull) or body["max_tokens"] <= least:
+                raise error
+            body["max_tokens"] = least
 
     async def close(self) -> None:
         """See `Wire` of `server.py`."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.clockwork import running
+from adapters.clockwork import SystemClock, running
+from adapters.llm.openai import OpenAIModel
 from core.agent import loop
 from core.agent.agent import STOPPED, Assistant
 from core.agent.loop import MAX_ASKED, MAX_BARRED, MAX_CALLS, MAX_OFFERED, Loop, Scene, Turned, cut, few
@@ -21,12 +22,14 @@ from core.agent.tool import Effect, NoTools, Output, Use
 from core.chat import Caller, Role
 from core.errors import UserError
 from tests.ollama_server import Calls
+from tests.openai_server import OpenAIServer
 from tests.toolbox import Box, Made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapters.llm.ollama import OllamaModel
+    from adapters.llm.server import ModelServer
     from adapters.sqlite.writer import Database
     from core.agent.agent import Answer
     from core.events import Json
@@ -52,7 +55,7 @@ async def ask(assistant: Assistant, text: str, key: str = "k1", said: list[str] 
     return await assistant.turn(HERE, text, key, (said if said is not None else []).append, use=use)
 
 
-def agent(store: Database, model: OllamaModel, *tools: Made, bounds: Bounds | None = None) -> Assistant:
+def agent(store: Database, model: ModelServer, *tools: Made, bounds: Bounds | None = None) -> Assistant:
     return Assistant(store, model, toolbox=Box(tools), bounds=bounds)
 
 
@@ -373,6 +376,29 @@ async def test_a_model_that_counts_more_tokens_is_given_less_and_never_cuts_in_s
     assert "The 11" in f"The {given[-3]['content']}", "the newest exchange is there"
     refused = sum(body["messages"][-1] == given[-1] for body in server.asked) - 1
     assert 1 <= refused <= 6
+
+
+async def test_a_server_that_counts_what_may_be_answered_too_is_asked_for_less(store: Database) -> None:
+    """As vLLM does: what is left out of the prompt must not be asked for as a longer answer."""
+    async with (
+        OpenAIServer.running("qwen3:8b", engine="vllm") as server,
+        OpenAIModel(server.url, clock=SystemClock()) as model,
+    ):
+        server.window = 2048
+        talker = agent(store, model, bounds=Bounds(window=2048))
+        for number in range(12):
+            await ask(talker, f"{number} " + "word " * 20, key=f"k{number}")
+        whole = len(server.last["messages"])
+        assert server.last["max_tokens"] > 512
+        server.bytes_per_token = 1.5
+        assert (await ask(talker, "The newest?", key="k98")).text == "You said: The newest?"
+        assert 3 <= len(server.last["messages"]) < whole
+        assert server.last["max_tokens"] == 512
+        server.bytes_per_token = 0.001
+        server.asked.clear()
+        with pytest.raises(ModelOverfull, match="maximum context"):
+            await ask(talker, "And now?", key="k99")
+        assert len(server.asked) <= 20
 
 
 @pytest.mark.parametrize("text", ["word " * 300, "word"])
