@@ -11,7 +11,7 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from core.agent.model import Unsaid, fitting
+from core.agent.model import ModelOverfull, Unsaid, fitting
 from core.agent.session import HISTORY_TURNS
 from core.agent.summary import due, limit, made, noted, request
 from core.errors import HubError
@@ -32,6 +32,9 @@ MOST_WAITING = 100
 
 SECONDS = 180.0
 """How long a summary may take."""
+
+LEAST = 8
+"""A model that counts more tokens is given one part in this many of what would else be summed up at once, at least."""
 
 
 class Summaries:
@@ -81,16 +84,23 @@ class Summaries:
     async def _part(self, conversation: str) -> bool:
         """Sum up the oldest turns, if it is time; False: it is not."""
         before, said, name = await self._store.read(lambda tx: _recall(tx, conversation))
-        window = fitting(self._bounds.window, await self._model.card(name))
-        old = due(said, window)
-        if not old:
-            return False
-        text = await self._asked(request(before, old, window), name, window)
-        summary = made(before, old, text)
-        if not summary.text:
+        summary = await self._summed(before, said, name)
+        if summary is None or not summary.text:
             return False
         await self._store.write(lambda tx: tx.summaries.put(conversation, summary, tx.now))
         return True
+
+    async def _summed(self, before: Summary | None, said: Sequence[Said], name: str | None) -> Summary | None:
+        """The oldest turns in short; None: it is not time. A model that counts more tokens is given fewer of them."""
+        room = window = fitting(self._bounds.window, await self._model.card(name))
+        while old := due(said, room):
+            try:
+                return made(before, old, await self._asked(request(before, old, room), name, window))
+            except ModelOverfull:
+                room = room * 3 // 4
+                if room < window // LEAST:
+                    raise
+        return None
 
     async def _asked(self, messages: Sequence[ChatMessage], name: str | None, window: int) -> str:
         text = ""

@@ -180,6 +180,33 @@ async def test_what_fails_is_tried_again_after_the_next_turn(
     assert (await summaries.notes(ANN, "c")).text.endswith("In short.")
 
 
+async def test_a_model_that_counts_more_tokens_sums_up_less_at_once(
+    store: Database, server: OllamaServer, summaries: Summaries
+) -> None:
+    await talked(store, *LONG)
+    server.bytes_per_token = 1.5
+    for _ in LONG:
+        server.says("In short.")
+    summaries.look("c")
+    await over(summaries)
+    assert (await summaries.notes(ANN, "c")).text.endswith("In short.")
+    asked = ["".join(one["content"] for one in request["messages"]) for request in server.asked]
+    taken = [one for one in asked if len(one) <= WINDOW * server.bytes_per_token]
+    assert all(any(f"part {number} of" in one for one in taken) for number in range(25)), "nothing of it is skipped"
+    assert 1 < len(taken) < len(asked) < len(LONG)
+
+
+async def test_what_cannot_be_summed_up_in_any_part_is_given_up(
+    store: Database, server: OllamaServer, summaries: Summaries
+) -> None:
+    await talked(store, *LONG)
+    server.bytes_per_token = 0.001
+    summaries.look("c")
+    await over(summaries)
+    assert await summaries.notes(ANN, "c") == NO_NOTES
+    assert 1 < len(server.asked) < 10
+
+
 async def test_it_is_time_by_the_window_of_the_model_itself(
     store: Database, server: OllamaServer, model: OllamaModel
 ) -> None:
