@@ -50,10 +50,13 @@ MOST_CALLS = 64
 """Of one answer."""
 
 _END = "[DONE]"
-_EMBEDS = re.compile(r"embed|(?:^|[/_-])(?:bge|gte|e5|minilm)\b", re.IGNORECASE)
-"""What the names of models for embeddings have in them: nothing else says what a model is for."""
+_EMBEDS = re.compile(r"(?:embed|(?:^|[/_-])(?:bge|gte|e5|minilm)\b)[^/]*$", re.IGNORECASE)
+"""What the names of models for embeddings have in them, behind whose or where they are: nothing else says what a model is for."""
 
-_RERANKS = re.compile(r"rerank", re.IGNORECASE)
+_RERANKS = re.compile(r"rerank[^/]*$", re.IGNORECASE)
+
+MOST_MEANT = 600
+"""Characters of a text that a vector is of: many of these models take 512 tokens, and such servers refuse what is longer."""
 
 _UNSAYABLE = re.compile(r"[^A-Za-z0-9._:/-]+")
 _LONGEST_NAME = 128
@@ -95,8 +98,9 @@ class Wire:
         return [(name, "") for name in found]
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """A vector for each text. Source: OpenAI's API reference, "Create embeddings"."""
-        body = {"model": await self._id(model), "input": list(texts), "encoding_format": "float"}
+        """A vector for the beginning of each text. Source: OpenAI's API reference, "Create embeddings"."""
+        said = [text[:MOST_MEANT] for text in texts]
+        body = {"model": await self._id(model), "input": said, "encoding_format": "float"}
         try:
             answer = await self._client.post(f"{self._root}/v1/embeddings", json=body)
             if not answer.is_success:

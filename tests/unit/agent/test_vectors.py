@@ -11,6 +11,7 @@ import pytest
 
 from adapters.clockwork import Nursery, SystemClock
 from adapters.llm.openai import OpenAIModel, ServesNoModel
+from adapters.llm.openai_wire import MOST_MEANT
 from bot.parts.models import brains
 from config.settings import OpenAI
 from core.agent.memory import WHOLE
@@ -277,8 +278,13 @@ async def test_other_servers_give_vectors_by_models_whose_names_say_so() -> None
             await model.embed(name, ["milk", ""])
         with pytest.raises(ServesNoModel):
             await model.embed("gone", ["milk"])
-        server.models = ["olmo2", "granite3", "e5x", "large-e5-base", "all-minilm"]
-        assert await model.models() == ["olmo2", "granite3", "e5x"]
+        long = "milk " * 1000
+        assert await model.embed(name, [long]) == [vector(long[:MOST_MEANT])], (
+            "what is longer is refused by such servers"
+        )
+        chat = ["olmo2", "granite3", "e5x", "EmbeddedLLM/Mistral-7B-Merge-14-v0.2", "reranked/olmo2"]
+        server.models = [*chat, "large-e5-base", "all-minilm"]
+        assert await model.models() == chat
         assert await model.embedder() == "large-e5-base"
         server.models = ["olmo2"]
         assert await model.embedder() is None
