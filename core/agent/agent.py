@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.agent.loop import Loop, Scene, Turned, cut, failed, refused, repeats
 from core.agent.memory import NO_NOTES
-from core.agent.model import Bounds, ModelSaidNothing, ModelSlow, fitting, installed
+from core.agent.model import Bounds, ModelOverfull, ModelSaidNothing, ModelSlow, fitting, installed
 from core.agent.prompt import agent_prompt, plain
 from core.agent.session import HISTORY_TURNS, Step, Turn
 from core.agent.tool import NoTools
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.agent.session import AgentTx, Called
     from core.agent.thinking import Round, Thoughts
     from core.agent.tool import Tool, Toolbox, Use
+    from core.errors import HubError
     from core.store import Store
     from core.swarm.ports import ResultFile
 
@@ -177,7 +178,7 @@ class Assistant:
                     end = await self._heard(
                         speech, thoughts.scene(one, tools, use), model, tell_all, _unkept, ROUND_SHARE
                     )
-                except Unavailable as error:
+                except (Unavailable, ModelOverfull) as error:
                     if not thoughts.text:
                         raise
                     end = f"({error})"
@@ -273,7 +274,7 @@ class Assistant:
             if speech.stopped:
                 return STOPPED
             return _cut_short(speech, ModelSlow(seconds=round(self._bounds.seconds * share)))
-        except Unavailable as error:
+        except (Unavailable, ModelOverfull) as error:
             return _cut_short(speech, error)
         return ""
 
@@ -286,7 +287,7 @@ async def _unkept(_: int, __: Step) -> None:
     """What is only looked at is looked at anew after a crash."""
 
 
-def _cut_short(speech: _Speech, error: Unavailable) -> str:
+def _cut_short(speech: _Speech, error: HubError) -> str:
     """What was said is kept, with the error as its end; with nothing said, the error is the answer."""
     if not speech.turned.said.strip() and not speech.turned.steps:
         raise error

@@ -21,7 +21,7 @@ from core.agent.session import Called, Step, Turn
 from core.agent.tool import Effect, NoTools, Output, Use
 from core.chat import Caller, Role
 from core.errors import UserError
-from tests.ollama_server import Calls
+from tests.ollama_server import Calls, Fault
 from tests.openai_server import OpenAIServer
 from tests.toolbox import Box, Made
 
@@ -410,6 +410,16 @@ async def test_what_cannot_be_made_less_is_refused_at_once(model: OllamaModel, s
     with pytest.raises(ModelOverfull, match="longer than the context length"):
         await Loop(model, Bounds(window=2048)).run(asked(text), Turned(), None, lambda _: None, keep)
     assert len(server.asked) == 1
+
+
+async def test_what_was_called_before_it_did_not_fit_any_more_is_told(
+    store: Database, model: OllamaModel, server: OllamaServer
+) -> None:
+    server.says(Calls("read_file", {"path": "a.md"}))
+    server.says(Fault(400, "longer than the context length"))
+    answer = await ask(agent(store, model, Made("read_file", _text, takes=("path",))), "What is in a.md?")
+    assert answer.text.startswith("(This does not fit into the model's window")
+    assert answer.called == ("read_file",)
 
 
 def test_few_tools_are_those_that_the_words_mean() -> None:

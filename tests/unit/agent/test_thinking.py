@@ -130,6 +130,17 @@ async def test_what_was_thought_before_the_model_broke_is_kept(assistant: Assist
     assert "broke off" in (await assistant.think(CHAT, "rain", "key", quiet)).text
 
 
+async def test_what_was_thought_before_it_did_not_fit_any_more_is_kept(
+    assistant: Assistant, server: OllamaServer
+) -> None:
+    server.says("Rain is wet.")
+    for _ in range(9):
+        server.says(Fault(400, "longer than the context length"))
+    answer = await assistant.think(CHAT, "rain", "key", quiet)
+    assert answer.text.startswith("## Outline\n\nRain is wet.\n\n(This does not fit")
+    assert "context length" in answer.ended
+
+
 async def test_it_is_bounded(assistant: Assistant, store: Database, model: OllamaModel, server: OllamaServer) -> None:
     server.says("Rain", Wire.SILENCE)
 
