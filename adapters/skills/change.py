@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,9 +67,10 @@ def change(job: Job) -> Outcome:
     if job.dry:
         job.workspace.may_put(path)
         return Outcome(_mark(there) if options["how"] in _WHOLE else "")
-    kept = _keep(job.out, was) if begun is None else None
+    kept = _keep(job.out, was, job.workspace.rights(path)) if begun is None else None
     if becomes is not None:
-        job.workspace.put(path, becomes, was=was)
+        rights = _rights(Path(options["kept"])) if options["how"] == "back" else None
+        job.workspace.put(path, becomes, was=was, rights=rights)
     elif was is not None:
         job.workspace.remove(path, was=was)
     return Outcome(_told(path, was, becomes, options["how"]), () if kept is None else (kept,))
@@ -133,11 +135,13 @@ def _mark(held: bytes | None) -> str:
     return NONE if held is None else hashlib.sha256(held).hexdigest()
 
 
-def _keep(folder: Path, was: bytes | None) -> Path:
-    """Keep what the file held, whole and durable, before anything is changed."""
+def _keep(folder: Path, was: bytes | None, rights: int | None) -> Path:
+    """Keep what the file held, whole and durable, before anything is changed; and, as the rights of that, who might read it."""
     kept, passing = folder / (NONE if was is None else BEFORE), folder / _PASSING
     with passing.open("wb") as file:
         file.write(was or b"")
+        if rights is not None:
+            os.fchmod(file.fileno(), rights)
         file.flush()
         os.fsync(file.fileno())
     passing.rename(kept)
@@ -152,6 +156,10 @@ def _keep(folder: Path, was: bytes | None) -> Path:
 def _kept(folder: Path) -> bytes | None:
     """What is kept there; None: that there was no file. Raises OSError where nothing is, which is not that."""
     return None if (folder / NONE).exists() else (folder / BEFORE).read_bytes()
+
+
+def _rights(folder: Path) -> int:
+    return stat.S_IMODE((folder / BEFORE).stat().st_mode)
 
 
 def _told(path: str, was: bytes | None, becomes: bytes | None, how: str) -> str:

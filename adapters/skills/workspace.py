@@ -55,6 +55,7 @@ _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_RIGHTS = 0o777
 _DATA = "the hub keeps its own data there"
 _VENV = "it is a virtual environment"
 _NOT_OURS = "nothing may be written into its folder"
@@ -146,9 +147,22 @@ class Workspace:
                 raise FileTooLarge(path=shown(path), size=spoken_size(size), limit=spoken_size(most))
             return file.read()
 
-    def put(self, path: str, content: bytes, *, was: bytes | None) -> None:
+    def rights(self, path: str) -> int | None:
+        """Who may do what with the file of just this name, as `chmod` has it; None of none. Raises like `open`."""
+        parts = self._named(path)
+        try:
+            with (
+                self._folder(parts[:-1], path) as folder,
+                _plain_file(_open(parts[-1], _FILE, folder, path), path) as file,
+            ):
+                return stat.S_IMODE(os.fstat(file.fileno()).st_mode) & _RIGHTS
+        except FileMissing:
+            return None
+
+    def put(self, path: str, content: bytes, *, was: bytes | None, rights: int | None = None) -> None:
         """Write the file of just this name, which held `was` (None: there was none), and its folders, if they are not there.
 
+        One that was there keeps its rights; a new one has `rights`.
         It is there whole and durable, or as before. Raises like `open`, or `FileChanged`: somebody else wrote it meanwhile.
         """
         self.may_put(path)
@@ -162,6 +176,8 @@ class Workspace:
                     file.flush()
                     os.fsync(file.fileno())
                     if was is None:
+                        if rights is not None:
+                            os.fchmod(file.fileno(), rights)
                         _named_first(passing, parts[-1], folder, path)
                     else:
                         self._replace(passing, file.fileno(), parts[-1], folder, path, was)

@@ -334,10 +334,12 @@ async def test_a_file_is_deleted_as_it_was_asked_about_and_comes_back(bench: Ben
     with pytest.raises(FileChanged):
         await bench.given("remove_file", {"path": "photo.png"}, key="k0", seen=seen)
     photo.write_bytes(b"\x89PNG")
+    photo.chmod(0o640)
     for again in (0, 1):
         done = await bench.given("remove_file", {"path": "photo.png"}, key="k0", again=again, seen=seen)
         assert done.text == "photo.png is deleted. restore_file brings it back."
         assert not photo.exists()
     bench.clock.advance(1000)
     await bench.call("restore_file", path="photo.png", key="k2")
+    assert photo.stat().st_mode & 0o777 == 0o640, "nobody may read it who might not before"
     assert photo.read_bytes() == b"\x89PNG"
