@@ -230,7 +230,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
 def _embeds(entry: ollama.ListResponse.Model) -> bool:
     """Whether a model is for embeddings alone, by its family, or by its name where it is of a family that also chats."""
     family = entry.details.family if entry.details is not None else None
-    return family in _NO_CHAT or "embed" in (entry.model or "").lower()
+    return family in _NO_CHAT or "embed" in (entry.model or "").rpartition("/")[2].lower()
 
 
 async def _without_credentials(request: httpx.Request) -> None:

@@ -598,10 +598,11 @@ async def test_models_that_only_embed_or_run_elsewhere_are_never_taken() -> None
         OpenAIModel(other.url, clock=HandClock()) as model,
     ):
         assert await model.models() == ["qwen3:8b"]
-    async with OllamaServer.running("nomic-embed-text:latest", "gpt-oss:120b-cloud", "glm:cloud", "qwen3:8b") as server:
+    chat = ["qwen3:8b", "hf.co/EmbeddedLLM/Mistral-7B-Merge-14-v0.2"]
+    async with OllamaServer.running("nomic-embed-text:latest", "gpt-oss:120b-cloud", "glm:cloud", *chat) as server:
         server.families["nomic-embed-text:latest"] = "nomic-bert"
         async with OllamaModel(server.url, clock=HandClock()) as model:
-            assert await model.models() == ["qwen3:8b"]
+            assert await model.models() == chat
         async with OllamaModel(server.url, "gpt-oss:120b-cloud", clock=HandClock()) as model:
             assert await model.check() is None
 
