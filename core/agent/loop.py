@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from core.agent.calls import arguments_of, calls_in, name_of, seems_call
 from core.agent.model import ModelOverfull, ModelRambled, ModelRepeats, ToolCall, Unsaid, fitting
 from core.agent.needs import called_for
-from core.agent.prompt import TooLongForModel, plain, price, spare, tokens, window
+from core.agent.prompt import TooLongForModel, beginning, plain, price, spare, tokens, window
 from core.agent.repeating import Repetition
 from core.agent.session import Called, Step
 from core.agent.tool import BadCall, Effect, Output, Way, addresses, judge
@@ -409,7 +409,7 @@ def cut(text: str, num_ctx: int) -> str:
     most = num_ctx // RESULT_SHARE
     if tokens(text) <= most:
         return text
-    kept = text.encode("utf-8", "replace")[: most * 3].decode("utf-8", "ignore")
+    kept = beginning(text, most)
     return f"{kept}\n[cut here: {len(text) - len(kept):,} of {len(text):,} characters are not shown; ask for a part]"
 
 

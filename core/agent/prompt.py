@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from core.agent.model import ChatMessage, ToolCall
@@ -102,6 +103,12 @@ def tokens(text: str) -> int:
     lets through is then refused by the model server (`ModelOverfull`), and the loop gives it less.
     """
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN) + sum(map(text.count, _DIGITS))
+
+
+def beginning(text: str, most: int) -> str:
+    """As much of a text, from its beginning, as takes so many tokens."""
+    longest = text[: most * _BYTES_PER_TOKEN]
+    return longest[: bisect_right(range(1, len(longest) + 1), most, key=lambda end: tokens(longest[:end]))]
 
 
 def agent_prompt(*, calls: bool, notes: str = "") -> str:

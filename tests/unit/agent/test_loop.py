@@ -457,9 +457,12 @@ def test_words_that_every_question_has_choose_no_tool() -> None:
 
 def test_what_is_cut_says_so() -> None:
     assert cut("short", 512) == "short"
-    text = cut("ö" * 1000, 512)
-    assert text.endswith("of 1,000 characters are not shown; ask for a part]")
-    assert tokens(text) < 512 // loop.RESULT_SHARE + 64
+    for long in ("ö" * 1000, "1,2.5\n20" * 125):
+        text = cut(long, 512)
+        assert text.endswith("of 1,000 characters are not shown; ask for a part]")
+        assert tokens(text) < 512 // loop.RESULT_SHARE + 64
+        kept = text.partition("\n[cut here")[0]
+        assert tokens(long[: len(kept) + 1]) > 512 // loop.RESULT_SHARE >= tokens(kept), "as much as there is room for"
 
 
 def test_an_exchange_that_does_not_fit_whole_is_given_without_its_calls() -> None:
