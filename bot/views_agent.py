@@ -31,7 +31,7 @@ _EFFECTS = {
 
 def answer(said: Answer, place: Callable[[ResultFile], str]) -> Reply:
     """An answer, with what was called for it in its last line, and its files."""
-    ended: dict[str, Json] = {"ended": said.ended} if said.ended else {}
+    ended: dict[str, Json] = {"broken_off": said.ended} if said.ended else {}
     if not said.called:
         return Reply(said.text, {"ok": True, **ended}, markdown=True)
     called: list[Json] = [*said.called]

@@ -235,8 +235,8 @@ async def _judged(frame: Frame) -> int:
     wrong = ""
     if frame.get("kind") in {"more", "progress"} and data.get("status") in _FAILED:
         wrong = f"{data.get('task')} did not settle: it is {data['status']}"
-    elif ended := data.get("ended"):
-        wrong = f"the answer was broken off: {ended}"
+    elif why := data.get("broken_off"):
+        wrong = f"the answer was broken off: {why}"
     if wrong:
         await write(plain(f"timmy: {wrong}\n"), sys.stderr)
     return int(_refused(frame) or bool(wrong))

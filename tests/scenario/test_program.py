@@ -253,7 +253,8 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
             _timmy(tmp_path, "agents", "list", "--json"),
         )
         files = {file.name: file.lstat().st_mode & 0o777 for file in (tmp_path / "data").iterdir() if not file.is_dir()}
-        unpaired, gone, rank = await asyncio.gather(
+        briefing, unpaired, gone, rank = await asyncio.gather(
+            _timmy(tmp_path, "say", "/briefing", "--json"),
             _timmy(tmp_path, "pair", "ABCDEFGH", "--role", "operator"),
             _timmy(tmp_path, "unpair", "telegram:7"),
             _timmy(tmp_path, "pair", "ABCDEFGH", "--role", "king"),
@@ -278,6 +279,8 @@ async def test_say_prints_answers_and_exits_with_what_came_of_it(tmp_path: Path)
     assert json.loads(as_other.out)["data"] == {"ok": True, "actor": "telegram:7", "role": "member"}
     assert json.loads(status.out)["ok"] is True
     assert len(json.loads(listed.out)["data"]["agents"]) == 9
+    assert json.loads(briefing.out)["data"]["ended"], "what ended is told, and nothing was broken off"
+    assert (briefing.code, briefing.err) == (0, "")
     assert "There is no such pairing code" in unpaired.complaint
     assert "telegram:7 has no role" in gone.complaint
     assert rank.code == 2
@@ -320,10 +323,10 @@ async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp
     assert "## Outline\n\nThought 0.\n\n## For and against\n\nThought 1.\n\n## What would" in whole.out
     assert whole.out.endswith("## Next steps\n\nThought 3.\n")
     assert (shown + rest, err, code) == (b"## Outline\n\nIt is wet\n\n(stopped)\n", b"", 130)
-    assert (json.loads(broken_off)["data"], off) == ({"ok": True, "ended": "stopped"}, 1)
+    assert (json.loads(broken_off)["data"], off) == ({"ok": True, "broken_off": "stopped"}, 1)
     assert why == b"timmy: the answer was broken off: stopped\n"
     assert broken.code == 1
-    assert "broke off" in json.loads(broken.out)["data"]["ended"]
+    assert "broke off" in json.loads(broken.out)["data"]["broken_off"]
     assert nothing.code == 1
     assert "/pull" in none.complaint
 
