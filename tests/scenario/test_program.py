@@ -308,11 +308,12 @@ async def test_think_prints_as_it_comes_and_ends_well_where_it_is_broken_off(tmp
                 server.says("Yes.")
                 assert (await _timmy(tmp_path, "chat", "Are you free?")).out == "Yes.\n", "it waits for no thought"
             assert ended == (143 if end is signal.SIGTERM else -9)
+        server.begun.clear()
         server.says("It is", Wire.SILENCE)
         process = await Program.fork("say", "what is rain?", "--json", env=_environment(tmp_path))
         async with asyncio.timeout(PATIENCE):
-            while (await _timmy(tmp_path, "say", "/stop")).out != "Stopped.\n":
-                pass
+            await server.begun.wait()
+            assert (await _timmy(tmp_path, "say", "/stop")).out == "Stopped.\n"
             broken_off, why, off = await process.communicate()
         server.says("It is", Wire.BREAK)
         broken = await _timmy(tmp_path, "say", "what is rain?", "--json")
