@@ -158,9 +158,9 @@ class Dispatcher:
         if command is not None and command.interrupts and way is Way.RUN:
             self._hub.assistant().stop(message.conversation)
         slow = command is not None and command.slow and way is Way.RUN
-        kind = " talk" if talk else " slow" if slow else " files" if way in {Way.FILES, Way.HEAR} else ""
-        self._enter(f"{message.lane or message.conversation}{kind}", message, found)
-        return not kind
+        kind = " slow" if slow else " files" if way in {Way.FILES, Way.HEAR} else ""
+        self._enter(_talk(message) if talk else f"{message.lane or message.conversation}{kind}", message, found)
+        return not (talk or kind)
 
     def _enter(self, lane: str, message: Inbound, found: Route | HubError) -> None:
         waiting = self._lanes.get(lane)
@@ -344,7 +344,7 @@ class Dispatcher:
 
     def _to_agent(self, message: Inbound, asks: Route) -> None:
         """Let a message take its turn among the questions to the agent."""
-        self._enter(f"{message.lane or message.conversation} talk", message, asks)
+        self._enter(_talk(message), message, asks)
 
     async def _settled(self, found: Route, caller: Caller, key: str) -> Route:
         """A message as it goes now, where it may go to either: to the agent if a model answers that may call what it takes.
@@ -525,6 +525,11 @@ def _refuse_secret(call: CommandCall) -> None:
         from core.agent.memory import kept  # noqa: PLC0415 - for the first who is asked about one
 
         kept(cast("str", call.args["text"]))
+
+
+def _talk(message: Inbound) -> str:
+    """The lane of questions to the agent: each is answered with those before it known, whoever of one conversation asks."""
+    return f"{message.conversation} talk"
 
 
 def _not_admitted(conversation: str) -> NotAdmitted:

@@ -135,11 +135,12 @@ class Assistant:
             end = await self._speak(speech, scene, key, model, tell)
         finally:
             self._speeches.discard(speech)
-        answer = "\n\n".join(filter(None, (plain(speech.turned.said).strip(), end)))
+        words = plain(speech.turned.said).strip()
+        answer = "\n\n".join(filter(None, (words, end)))
         if not answer:
             raise ModelSaidNothing
-        said = Turn("assistant", answer, key, _speaker(use), scene.tainted or speech.turned.outside)
-        kept = await self._store.write(lambda tx: _keep(tx, conversation, text, said, speech.turned.steps))
+        said = Turn("assistant", words, key, _speaker(use), scene.tainted or speech.turned.outside)
+        kept = await self._store.write(lambda tx: _keep(tx, conversation, text, said, speech.turned.steps, answer))
         return _answer(kept, speech.turned.steps)._replace(ended=_bare(end))
 
     def _scene(self, turns: Sequence[Turn], text: str, use: Use | None, notes: Notes) -> Scene:
@@ -193,7 +194,8 @@ class Assistant:
             raise ModelSaidNothing
         if thoughts.last:
             said = Turn("assistant", thoughts.last, key, _speaker(use), thoughts.tainted)
-            await self._store.write(lambda tx: _keep(tx, conversation, f"Think aloud about: {topic}", said, ()))
+            asked = f"Think aloud about: {topic}"
+            await self._store.write(lambda tx: _keep(tx, conversation, asked, said, (), thoughts.last))
         return _answer(thoughts.text, steps)
 
     def tools(self, use: Use) -> tuple[Sequence[Tool], Sequence[tuple[str, str]]]:
@@ -346,13 +348,17 @@ def _settled(tx: AgentTx, call: Called, number: int) -> Called:
             return call._replace(result=f"The person did not agree to {approval_name(number)}. It was not done.")
 
 
-def _keep(tx: AgentTx, conversation: str, text: str, said: Turn, steps: Sequence[Step]) -> str:
+def _keep(
+    tx: AgentTx, conversation: str, text: str, said: Turn, steps: Sequence[Step], answer: str
+) -> str:  # fmt: skip
+    """Keep an exchange under its message. That its `answer` ended early is no part of it: a model would say so again."""
     earlier = tx.applied(said.cause)
     if earlier is not None:
         return earlier
     for number, step in enumerate(steps):
         tx.conversations.keep(said.cause, number, step, tx.now)
-    tx.conversations.add(conversation, said._replace(role="user", text=text), tx.now)
-    tx.conversations.add(conversation, said, tx.now)
-    tx.mark(said.cause, said.text)
-    return said.text
+    if said.text or steps:
+        tx.conversations.add(conversation, said._replace(role="user", text=text), tx.now)
+        tx.conversations.add(conversation, said._replace(text=said.text or answer), tx.now)
+    tx.mark(said.cause, answer)
+    return answer

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.timeout(SETUP_SECONDS + 60)
 
 
 def stranger(home: Path) -> dict[str, str]:
-    """The environment without this checkout's settings, its virtual environment, and its owner's home."""
+    """The environment without this checkout's settings, its virtual environment, its owner's home, and the port of a hub here."""
     theirs = ("TIMMY_", "OLLAMA_", "MAKE", "MFLAGS", "PYTEST", "COV", "PYTHON", "VIRTUAL_ENV", "GIT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
-    return {**kept, "HOME": str(home)}
+    return {**kept, "HOME": str(home), "TIMMY_HTTP_PORT": "0"}
 
 
 def run(*argv: str, cwd: Path, env: dict[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:

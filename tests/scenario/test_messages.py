@@ -142,6 +142,25 @@ async def test_questions_of_a_conversation_are_asked_one_after_the_other(tmp_pat
         assert [one["content"] for one in model.last["messages"][1:]] == ["first?", "one", "second?"]
 
 
+async def test_questions_of_several_consoles_are_of_one_conversation_and_wait_for_each_other(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with (
+        OllamaServer.running("tiny:latest") as model,
+        hub(tmp_path, ollama=model.url, attach=False) as bot,
+        bot.another() as other,
+    ):
+        model.says("one", gate)
+        model.says("two")
+        await bot.post("first?")
+        await bot.until(kind="draft", text="one")
+        await other.post("second?")
+        assert (await other.say("/balance"))["data"]["ok"], "a command waits for no model"
+        assert len(model.asked) == 1
+        gate.set()
+        assert (await other.until(kind="reply"))["text"] == "two"
+        assert [one["content"] for one in model.last["messages"][1:]] == ["first?", "one", "second?"]
+
+
 async def test_stop_ends_the_answer_at_once_and_keeps_what_was_said(tmp_path: Path) -> None:
     async with OllamaServer.running("tiny:latest") as model, hub(tmp_path, ollama=model.url) as bot:
         model.says("Once upon ", asyncio.Event())
