@@ -37,8 +37,6 @@ def edge(program: Callable[..., Any], name: str) -> None:
         sys.exit(error.exit_code)
     except click.UsageError as error:
         _fail(name, _usage(error, name), error.exit_code)
-    except click.Abort:
-        sys.exit(1)
     except HubError as error:
         _fail(name, str(error))
     except BrokenPipeError:
@@ -51,7 +49,7 @@ def edge(program: Callable[..., Any], name: str) -> None:
         )
     except UnicodeError as error:
         _fail(name, f"A text is not in the encoding that it should be in ({error}). Use UTF-8.")
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):  # click's name for Ctrl-C, which it has ended the line of
         sys.exit(130)
 
 
@@ -190,8 +188,8 @@ def console() -> None:
 _CODES = """\b
 Exit codes:
   0    it was done: the answer is whole, and with --wait the task settled
-  1    it was refused, its answer was broken off (by /stop, its model, or the hub's
-       end), its task did not settle, or --wait ran out: standard error says which
+  1    it was refused, its answer was broken off (by /stop or its model), its task did not
+       settle, --wait ran out, or the hub went away: standard error says which
   2    wrong usage
   130  Ctrl-C"""
 

@@ -55,7 +55,7 @@ class NoHello(Unavailable):
 
 
 class HubGone(Unavailable):
-    """The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."""
+    """The hub went away. If it got this, timmy console has the answer once it runs again; /tasks has tasks, /history payments."""
 
 
 class HubGoneAtWork(Unavailable):
@@ -88,18 +88,13 @@ async def request(folder: Path, frame: Frame) -> Frame:
 async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | None, as_json: bool) -> int:
     """Send one message and print what comes back; with `wait`, also what follows, for so many seconds at most.
 
-    They count from the answer on, and of one that takes its time from where that is seen.
+    They count from the answer on, and of one that takes its time from where that is seen. Ctrl-C ends the waiting alone.
     Returns the exit code: 1 if the message was refused, its answer was broken off, or the task it started did not settle.
     """
-    frame: Frame = {"op": "say", "text": text}
-    if wait is not None:
-        frame["wait"] = "over"
-    if acting_for is not None:
-        frame["as"] = acting_for
     async with _hub(folder) as link:
-        await link.send(frame)
         code, task, loop = 0, None, asyncio.get_running_loop()
         try:
+            await link.send(_message(text, waits=wait is not None, acting_for=acting_for))
             async with asyncio.timeout(None) as scope:
                 while (answer := await link.receive()) is not None and answer.get("kind") != "end":
                     if answer.get("kind") == "draft":
@@ -109,17 +104,36 @@ async def say(folder: Path, text: str, *, wait: float | None, acting_for: str | 
                     if answer.get("kind") == "error":
                         await show(answer, as_json=as_json)
                         return 1
+                    task = task or answer.get("task")
                     await show(answer, as_json=as_json)
                     code = max(code, await _judged(answer))
-                    task = task or answer.get("task")
                     if answer.get("kind") == "reply" and wait is not None:
                         scope.reschedule(loop.time() + wait)
         except TimeoutError:
             await write(f"timmy: not over after {wait:g} s, and it goes on: {_look(task)}\n", sys.stderr)
             return 1
+        except asyncio.CancelledError:  # Ctrl-C
+            await write(_left(task), sys.stderr)
+            raise
     if answer is None:
         raise gone(task)
     return code
+
+
+def _message(text: str, *, waits: bool, acting_for: str | None) -> Frame:
+    frame: Frame = {"op": "say", "text": text}
+    if waits:
+        frame["wait"] = "over"
+    if acting_for is not None:
+        frame["as"] = acting_for
+    return frame
+
+
+def _left(task: str | None) -> str:
+    """What becomes of what Ctrl-C waits for no longer, and how to end it; a terminal shows that key on a line without an end."""
+    end = "/stop" if task is None else f'"/cancel {task}"'
+    line = "\n" if sys.stderr.isatty() else ""
+    return f"{line}timmy: this goes on in the hub: {_look(task)}; timmy say {end} ends it\n"
 
 
 def _look(task: str | None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from adapters.console.link import SOCKET, FrameTooLong, QueueLink, StreamLink, d
 from adapters.console.screen import plain
 from adapters.console.surface import Drafts, NoSocket
 from core.agent.tool import Effect
+from tests.depth import first
 from tests.fakes import turn
 from tests.ollama_server import Calls, OllamaServer
 from tests.scenario.bot import OWNER, PATIENCE, Hands, hub, let_in
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
     from adapters.console.link import Frame
     from adapters.sqlite.unit_of_work import UnitOfWork
     from tests.scenario.bot import Bot
+
+
+POSTED: Frame = {"kind": "reply", "text": "T-3 posted", "data": {"ok": True}, "task": "T-3"}
+
+OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from bot.cli import main; main()"
+"""`timmy` at the terminal that its standard input is: Ctrl-C is typed there."""
 
 
 def ask(text: str, **more: Any) -> Frame:
@@ -341,17 +349,68 @@ async def scripted(folder: Path, *frames: Frame) -> AsyncIterator[list[Frame | N
 
 async def test_a_hub_that_goes_away_before_the_end_is_missed(tmp_path: Path, printed: list[str]) -> None:
     async with scripted(tmp_path, {"kind": "reply", "text": "9 sats", "data": {"ok": True}}):
-        with pytest.raises(HubGone):
+        with pytest.raises(HubGone, match="timmy console has the answer once it runs again"):
             await say(tmp_path, "/balance", wait=60, acting_for=None, as_json=False)
     assert printed == ["9 sats\n"]
 
 
 async def test_a_hub_that_goes_away_after_it_took_the_task_goes_on_with_it(tmp_path: Path, printed: list[str]) -> None:
-    posted: Frame = {"kind": "reply", "text": "T-3 posted", "data": {"ok": True}, "task": "T-3"}
-    async with scripted(tmp_path, posted, {"kind": "progress", "text": "T-3  quill bids", "data": {"ok": True}}):
+    async with scripted(tmp_path, POSTED, {"kind": "progress", "text": "T-3  quill bids", "data": {"ok": True}}):
         with pytest.raises(HubGoneAtWork, match="It knows T-3, which goes on at its next start"):
             await say(tmp_path, "/task write a poem", wait=60, acting_for=None, as_json=False)
     assert printed == ["T-3 posted\n", "T-3  quill bids\n"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "tells"),
+    first(
+        1,
+        [
+            ([], "timmy console shows the answer, timmy status a model that is being got; timmy say /stop ends it"),
+            ([POSTED], 'timmy say "/show T-3" tells how; timmy say "/cancel T-3" ends it'),
+        ],
+    ),
+    ids=["question", "task"],
+)
+async def test_ctrl_c_ends_what_waits_with_130_and_says_what_goes_on(
+    tmp_path: Path, sent: list[Frame], tells: str
+) -> None:
+    """At a terminal, as a terminal sends it."""
+    master, slave = pty.openpty()
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hub = StreamLink(reader, writer, 1000)
+        await hub.receive()
+        await hub.send({"kind": "hello"})
+        await hub.receive()
+        for frame in sent:
+            await hub.send(frame)
+        asked.set()
+        assert await hub.receive() is None
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_unix_server(serve, tmp_path / SOCKET), asyncio.timeout(PATIENCE):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", OWN_TERMINAL, "say", "what is rain?", "--wait", "60", stdin=slave, stdout=slave, stderr=slave,
+            env={**os.environ, "TIMMY_DATA_DIR": str(tmp_path)}, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+        await asked.wait()
+        shown = b""
+        while sent and b"posted" not in shown:
+            shown += await asyncio.to_thread(os.read, master, 1000)
+        os.write(master, b"\x03")
+        code = await process.wait()
+        await left.wait()
+    with suppress(OSError):  # Linux's word for the end of a terminal
+        while more := os.read(master, 1000):
+            shown += more
+    os.close(master)
+    assert code == 130
+    lines = [line for line in shown.decode().splitlines() if line]
+    assert lines == ["T-3 posted"] * len(sent) + ["^C", f"timmy: this goes on in the hub: {tells}"]
 
 
 async def test_a_hub_that_does_not_answer_is_named_and_was_sent_nothing(

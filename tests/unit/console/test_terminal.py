@@ -20,7 +20,7 @@ from prompt_toolkit.output import DummyOutput
 import bot.commands  # noqa: F401 - declares the commands
 from adapters.clockwork import running
 from adapters.console import terminal
-from adapters.console.client import Place
+from adapters.console.client import HubGone, Place
 from adapters.console.link import QueueLink
 from adapters.console.terminal import Commands, Terminal, _pieces, messages
 from adapters.console.wrap import wrap
@@ -132,7 +132,7 @@ async def test_who_has_no_answer_as_the_hub_goes_away_is_told_that_it_may_have_a
         if answered:
             await seat.hub.send({"kind": "reply", "text": "T-1 posted", "data": {"ok": True}})
         seat.hub.close()
-    gone = "The hub went away before it answered. What you sent may have arrived; /tasks and /history tell."
+    gone = str(HubGone())
     told = [" ".join(line.split()) for line in seat.read[1:]]
     assert told == (["T-1 posted", "The hub has stopped."] if answered else [gone])
 
@@ -148,7 +148,7 @@ async def test_a_line_that_finds_the_hub_gone_is_told_so(tmp_path: Path, monkeyp
         while not seat.screen._unanswered:
             await turn()
         seat.hub.close()
-    assert "What you sent may have arrived" in seat.read[-1]
+    assert "The hub went away. If it got this" in seat.read[-1]
 
 
 @pytest.mark.parametrize("word", ["quit", "exit", " Quit "])
