@@ -82,7 +82,7 @@ _TEMPLATE_TOKEN = re.compile(
 
 
 class TooLongForModel(UserError):
-    """This text has about {tokens} tokens, but room is for {room}. Shorten it or raise TIMMY_OLLAMA_NUM_CTX."""
+    """About {tokens} tokens, but {room} fit beside the answer. Shorten it, or raise TIMMY_OLLAMA_NUM_CTX or the server's window."""
 
     status = 413
 
