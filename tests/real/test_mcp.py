@@ -205,7 +205,7 @@ async def _with(hub: HubProcess, page: Transcript, held: Path) -> None:
     page.scene("With a token that posts tasks of at most 50 sats")
     token = await hub.timmy("token", "mcp", "laptop", "--for", CONSOLE_OWNER, "--task-limit", "50")
     await asyncio.to_thread(held.write_text, token)
-    page.ran("timmy token mcp laptop --for console:owner --task-limit 50 > mcp-token", "")
+    page.ran("(umask 077; timmy token mcp laptop --for console:owner --task-limit 50 > mcp-token)", "")
     page.told("The client is started again, with `TIMMY_MCP_TOKEN_FILE=mcp-token`.")
     async with client(hub, held) as writer:
         told = Told(writer, page)
