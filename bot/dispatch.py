@@ -28,7 +28,7 @@ from bot.replies import (
     question,
     transcript,
 )
-from bot.routing import BY_ITSELF, ChangesNothing, DeletesNothing, Route, Way, route, words
+from bot.routing import BY_ITSELF, NO_TOOLS, ChangesNothing, DeletesNothing, Route, Way, route, words
 from bot.taps import earlier, is_said
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
@@ -364,7 +364,7 @@ class Dispatcher:
             return found.by_agent(ask)._replace(instead="")
         assistant, here = self._hub.assistant(), found.message.conversation
         if not (await self._hub.brains.card(await assistant.chosen(here))).tools:
-            why = await self._hub.brains.check() or "The model here is not known to call tools."
+            why = await self._hub.brains.check() or NO_TOOLS
             if found.deletes:
                 raise DeletesNothing(why=why)
             return found._replace(way=Way.ASK, why=f"{why} {BY_ITSELF}")

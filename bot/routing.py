@@ -44,6 +44,9 @@ class DeletesNothing(Unavailable):
     """Only the agent deletes files, once you have agreed, and it cannot now: {why} Or delete them in the workspace yourself."""
 
 
+NO_TOOLS = "The model here is not known to call tools."
+"""Why the agent calls none, where a model answers."""
+
 BY_ITSELF = "With a model that calls tools I do this myself, for nothing."
 """What is to be known before somebody is paid for what the agent could do."""
 

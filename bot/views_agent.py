@@ -41,12 +41,13 @@ def answer(said: Answer, place: Callable[[ResultFile], str]) -> Reply:
     return Reply(words, {"ok": True, "called": called, **asks, **ended}, files=files, markdown=True)
 
 
-def tools(open_: Sequence[Tool], closed: Sequence[tuple[str, str]]) -> Reply:
-    """What the agent may call on somebody's behalf, and what not, with the reason."""
+def tools(open_: Sequence[Tool], closed: Sequence[tuple[str, str]], why: str) -> Reply:
+    """What the agent may call on somebody's behalf, and what not, with the reason; `why` it calls none now, if so."""
     lines = [f"{tool.spec.name}: {one_line(tool.spec.description)} ({_effect(tool)})" for tool in open_]
     off = [f"{name}: {why}" for name, why in closed]
     names: list[Json] = [tool.spec.name for tool in open_]
-    text = "\n".join([f"The agent may call {len(lines)} tools:", *lines]) if lines else "The agent has no tools here."
+    head = f"The agent may call {len(lines)} tools{f', with a model that calls tools. {why}' if why else ':'}"
+    text = "\n".join([head, *lines]) if lines else "The agent has no tools here."
     return Reply("\n".join([text, *(["Not now:", *off] if off else [])]), {"ok": True, "tools": names})
 
 

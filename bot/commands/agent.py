@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from bot.registry import command
+from bot.routing import NO_TOOLS
 from core.access import Action, authorize, judge
 from core.agent.cascade import listening
 from core.agent.model import UnknownModel
@@ -64,7 +65,10 @@ async def tools(hub: Hub, call: CommandCall) -> Reply:
     """List the tools."""
     from bot import views_agent as views
 
-    return views.tools(*hub.assistant().tools(_use(call)))
+    why = ""
+    if not (await hub.brains.card(await hub.assistant().chosen(call.conversation))).tools:
+        why = await hub.brains.check() or NO_TOOLS
+    return views.tools(*hub.assistant().tools(_use(call)), why)
 
 
 async def _turn(hub: Hub, call: CommandCall, text: str, done: Called | None = None) -> Reply:

@@ -436,6 +436,11 @@ async def test_a_model_that_cannot_call_is_offered_nothing(tmp_path: Path, serve
         assert asked["text"].endswith(
             "The model here is not known to call tools. With a model that calls tools I do this myself, for nothing."
         )
+        listed = await bot.say("/tools")
+        assert listed["text"].startswith(
+            "The agent may call 5 tools, with a model that calls tools. The model here is not known to call tools.\n"
+        )
+        assert len(listed["data"]["tools"]) == 5
         server.models = []
         bot.clock.advance(CARD_MS)
         assert "has no chat model yet" in (await bot.say("read welcome.md"))["text"]
@@ -454,8 +459,9 @@ async def test_somebody_elses_turn_in_a_group_is_from_outside(bot: Bot, server: 
     assert desk.note.called == []
 
 
-async def test_the_tools_are_listed(bot: Bot) -> None:
+async def test_the_tools_are_listed(bot: Bot, server: OllamaServer) -> None:
     said: dict[str, Any] = await bot.say("/tools")
+    assert said["text"].startswith("The agent may call 5 tools:\n")
     assert said["data"]["tools"] == ["read_file", "look_at_clock", "write_file", "take_note", "fetch_page"]
     assert "write_file: write_file it (asks you first)" in said["text"]
     assert "play_chess: there is no board" in said["text"]
