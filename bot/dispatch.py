@@ -28,7 +28,7 @@ from bot.replies import (
     question,
     transcript,
 )
-from bot.routing import BY_ITSELF, NO_TOOLS, ChangesNothing, DeletesNothing, Route, Way, route, words
+from bot.routing import BY_ITSELF, NO_TOOLS, ChangesNothing, DeletesNothing, NobodyCould, Route, Way, route, words
 from bot.taps import earlier, is_said
 from bot.welcome import Strangers, joining
 from core.access import UNTIMED, NeedsTap, NotAllowed, authorize, noting
@@ -37,6 +37,7 @@ from core.chat import MAX_TEXT, Outgoing, Reply, Role
 from core.errors import HubError, WentWrong
 from core.pairing import LockedOut
 from core.store import NotWritten, StoreClosed, patiently
+from core.swarm.orders import Order
 from core.voice.hearing import NotSure, NotUnderstood, SpokenYes, Verdict
 
 if TYPE_CHECKING:
@@ -351,7 +352,7 @@ class Dispatcher:
 
         What went to the agent stays the agent's: before a crash it may have asked about a call, and no other command is
         offered for the same wish. Raises `ChangesNothing` where the agent would have to ask, and nobody could answer: that
-        is no reason to pay somebody; and `DeletesNothing` where it cannot, and nobody could for sats.
+        is no reason to pay somebody; `DeletesNothing` where it cannot, and nobody could for sats; and `NobodyCould`.
         """
         if found.way is not Way.EITHER:
             return found
@@ -367,6 +368,7 @@ class Dispatcher:
             why = await self._hub.brains.check() or NO_TOOLS
             if found.deletes:
                 raise DeletesNothing(why=why)
+            await self._refuse_vain(found, caller)
             return found._replace(way=Way.ASK, why=f"{why} {BY_ITSELF}")
         if any(tool.spec.name in found.tools for tool in assistant.tools(Use(caller, here, ""))[0]):
             await self._store.write(lambda tx: tx.mark(taken, ""))
@@ -374,6 +376,15 @@ class Dispatcher:
         if found.deletes:
             raise DeletesNothing(why="it has no tool for it.")
         return found._replace(way=Way.ASK)
+
+    async def _refuse_vain(self, found: Route, caller: Caller) -> None:
+        """Raise `NobodyCould` where it is a task for whoever is here that would fail at once, and what is wrong with it."""
+        call = self._hub.registry.call(cast("Command", found.command), found.message, caller)
+        if call.name != "task" or not call.args.keys() <= {"what", "max", "by"}:
+            return
+        order = Order(caller, call.conversation, cast("str", call.args["what"]), call.key)
+        if why := await self._hub.coordinator.vain(order):
+            raise NobodyCould(why=why)
 
     async def _heard(self, message: Inbound, caller: Caller) -> Sequence[tuple[str, Reply, str | None]] | None:
         """Hear a voice note. What is surely heard becomes the message's text, durably, and takes its turn as any text.

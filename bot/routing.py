@@ -44,6 +44,10 @@ class DeletesNothing(Unavailable):
     """Only the agent deletes files, once you have agreed, and it cannot now: {why} Or delete them in the workspace yourself."""
 
 
+class NobodyCould(Unavailable):
+    """No agent here can do this now, nor can I by myself: it {why}"""
+
+
 NO_TOOLS = "The model here is not known to call tools."
 """Why the agent calls none, where a model answers."""
 

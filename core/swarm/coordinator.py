@@ -25,7 +25,7 @@ from core.swarm.desk import Desk
 from core.swarm.docket import Docket, find
 from core.swarm.orders import Order, Rules
 from core.swarm.parking import words
-from core.swarm.ports import Workers, seated
+from core.swarm.ports import Decline, Offer, Workers, seated
 from core.swarm.task import AT_WORK, Status, Verb, WrongState, is_person
 from core.swarm.timing import Timing
 from core.swarm.walk import Walk
@@ -148,6 +148,16 @@ class Coordinator:
         order = await self._in_form(order)
         await self._appraiser.examine(order)
         return order
+
+    async def vain(self, order: Order) -> str:
+        """Why an order for whoever is here would fail at once, where all who say why say the same; empty where it might not.
+
+        Raises where the task itself is at fault.
+        """
+        said = [answer for _, answer in await self._appraiser.examine(order)]
+        whys = {one.why for one in said if isinstance(one, Decline)}
+        able = any(isinstance(one, Offer) for one in said) or any(self.crew) or self._terms.people(order.conversation)
+        return "" if able or len(whys) != 1 else whys.pop()
 
     async def post(
         self,

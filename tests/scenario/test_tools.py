@@ -12,6 +12,7 @@ from adapters.llm.server import CARD_MS
 from adapters.skills.errors import FileThere
 from bot.replies import did_you_say
 from bot.tooling import MAX_SHOWN, MAX_WAITING, NobodyToAsk, NotAllToSee, NothingToGoOn, TooLongToShow, WaitsEnough
+from config import personas
 from core.agent.loop import MAX_ASKED, MAX_ROUNDS
 from core.agent.tool import BadCall, Effect, Output, Use
 from core.chat import Caller, Proxy, Role
@@ -446,6 +447,21 @@ async def test_a_model_that_cannot_call_is_offered_nothing(tmp_path: Path, serve
         assert "has no chat model yet" in (await bot.say("read welcome.md"))["text"]
     assert "You have no tools" in server.last["messages"][0]["content"]
     assert not server.last.get("tools")
+
+
+async def test_where_nobody_could_do_it_now_nobody_is_asked_to_pay(tmp_path: Path, desk: Desk) -> None:
+    text = "read welcome.md and tell me what it says about money"
+    async with hub(tmp_path, toolbox=desk.box, worker=None, personas=personas.load()) as bot:
+        said = await bot.say(text)
+        assert said["data"] == {"ok": False, "error": "nobody_could"}
+        assert said["text"].startswith(
+            "No agent here can do this now, nor can I by myself: it needs a model: No model answers"
+        )
+        assert "buttons" not in said
+        assert (await bot.say("search my files for money"))["data"]["asks"], "a skill does that without a model"
+        assert (await bot.say("search nothere.md for money"))["data"]["error"] == "file_missing"
+        await bot.say("/notify bids on")
+        assert (await bot.say(text))["data"]["asks"] == f"/task {text}", "people may bid"
 
 
 async def test_somebody_elses_turn_in_a_group_is_from_outside(bot: Bot, server: OllamaServer, desk: Desk) -> None:
