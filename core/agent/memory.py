@@ -225,7 +225,7 @@ def kept(text: str) -> str:
 
     Raises `NothingToKeep`, `TooLongToKeep`, `SecretNotKept`.
     """
-    from core.agent.secrecy import secret_in  # noqa: PLC0415 - its patterns are for the first who has something remembered
+    from core.language.secrecy import secret_in  # noqa: PLC0415 - its patterns are for the first who has something remembered
 
     found = one_line(plain(text))
     if len(found) > MAX_FACT:

@@ -1,7 +1,8 @@
 """What is to be kept in mind, or no longer: `remember that the printer is called Otto`. Only what is said in so many words.
 
 `remember my birthday is 3 May` lasts, and needs no `that`.
-`remember that song?`, `remember when we met` and `I remember that well` are talk.
+`remember that song?`, `remember when we met` and `I remember that well` are talk. What looks like a secret is for no model to
+read: `remember the card 4111 1111 1111 1111` is meant for the memory, which refuses it.
 """
 
 from __future__ import annotations
@@ -47,13 +48,16 @@ SOON = bag("today tonight tomorrow")
 _LEAST = 3
 """Words of a statement: `I like tea`."""
 
+_LOOKED_AT = 500
+"""Characters in which a secret is looked for: a longer text is no fact."""
+
 
 def read(said: Said) -> Meaning | None:
     """Something to remember, to forget, or what is remembered."""
     start = said.start
-    if (end := KEEP.at(said.words, start)) and _states(said, end):
+    if (end := KEEP.at(said.words, start)) and (_states(said, end) or _is_secret(said, end)):
         return Meaning(Intent.CHAT, SURE, {}, f"/remember {said.text(end, len(said.words))}")
-    if (end := KEEP_BARE.at(said.words, start)) and _lasts(said, end):
+    if (end := KEEP_BARE.at(said.words, start)) and (_lasts(said, end) or _is_secret(said, end)):
         return Meaning(Intent.CHAT, SURE, {}, f"/remember {said.text(end, len(said.words))}")
     end = DROP.at(said.words, start)
     if (end and _states(said, end)) or ((end := DROP_ABOUT.at(said.words, start)) and said.words[end:]):
@@ -77,3 +81,11 @@ def _states(said: Said, at: int) -> bool:
     if len(rest) < _LEAST or said.written[-1].endswith("?") or rest[0] in THINGS:
         return False
     return rest[0] in SUBJECTS or said.written[at][:1].isupper()
+
+
+def _is_secret(said: Said, at: int) -> bool:
+    """Whether what follows looks like what is not kept, and is no question."""
+    from core.language.secrecy import secret_in  # noqa: PLC0415 - its patterns are for who has something remembered
+
+    asked = said.written[-1].endswith("?")
+    return not asked and secret_in(said.text(at, len(said.words))[:_LOOKED_AT]) is not None

@@ -200,7 +200,7 @@ async def test_what_the_model_proposes_and_looks_like_a_secret_is_not_even_asked
     async with with_people(tmp_path, server) as bot:
         server.says(Calls("remember", {"text": "Their password is tulip-9"}))
         server.says("I cannot keep that.")
-        await bot.say("please remember my password, tulip-9")
+        await bot.say("please keep my password in mind, tulip-9")
         assert "looks like a password" in server.results[0]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
 
@@ -335,7 +335,9 @@ async def test_said_in_words_it_is_asked_back(tmp_path: Path, server: OllamaServ
         await bot.say("remember the printer is called Otto")
         await bot.say("yes")
         assert (await bot.data("remember my pin is 1234"))["error"] == "secret_not_kept", "nobody is asked for nothing"
-        assert (await bot.data("remember that my pin is 1234"))["error"] == "secret_not_kept"
+        for secret in ("my pin is 1234", "hunter2 is my password", "the card 4111 1111 1111 1111"):
+            assert (await bot.data(f"remember that {secret}"))["error"] == "secret_not_kept"
+        assert (await bot.data("remember the card 4111 1111 1111 1111"))["error"] == "secret_not_kept"
         assert (await bot.data("remember I like tea"))["asks"] == "/remember I like tea"
         assert "the printer is called Otto" in (await bot.say("what do you remember about me?"))["text"]
         assert server.asked == []

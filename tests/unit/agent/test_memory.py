@@ -38,7 +38,7 @@ from core.agent.memory import (
     worths,
 )
 from core.agent.prompt import tokens
-from core.agent.secrecy import secret_in
+from core.language.secrecy import secret_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -75,6 +75,7 @@ def first(index: Index, question: str) -> list[str]:
 
 
 KEY = "PRIVATE KEY"  # apart from what comes before it: no file of ours looks like one
+SEED = f"{'abandon ' * 11}about"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,14 @@ KEY = "PRIVATE KEY"  # apart from what comes before it: no file of ours looks li
         "https://ann:secret@example.org/x", "a1" * 24, "the code qX7bV2nMk9Lp3RtYw8Zs5DcFg1Hj", "card 4111 1111 1111 1111",
         "abandon ability able about above absent absorb abstract absurd abuse access accident",
         "1. abandon 2. ability 3. able 4. above 5. absent 6. absorb 7. abstract 8. absurd 9. abuse 10. access 11. zoo 12. ask",
+        f"seed: {SEED}", SEED, f"my wallet's seed words: {SEED}", f"Seed {SEED}", SEED.capitalize(), f"mnemonic = {SEED}",
+        "hunter2 is my password", "hunter2 is the password of the wifi", "tulip is Ann's wifi password.", "hunter2 (password)",
+        "1234 (my bank PIN)", "my login for the bank has the password hunter2", "the router has the password tulip",
+        "the password of the wifi is tulip", "the password was hunter2",
+        "my password, tulip-9", "pin 1234", "the door code is 4711", "the code for the front door is 4711", "alarm code 4711#",
+        "the code is 4711", "4711 is the code of the gate", "4711 opens the garage", "my bank login is anna, hunter2",
+        "login: anna/hunter2", "mot de passe hunter2", "parola mea este hunter2", "parola este tulip", "мой пароль: tulip",
+        "Das Passwort lautet geheim", "我的密码是 hunter2", "密码\uff1ahunter2", "パスワードは hunter2 です",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_secret_is_refused_with_the_reason(text: str) -> None:
@@ -104,6 +113,16 @@ def test_what_looks_like_a_secret_is_refused_with_the_reason(text: str) -> None:
         "the garden has roses tulips apples pears plums and the hedge was planted with great care by our neighbours",
         "https://example.org/a/very/long/path?with=arguments", "Ann's birthday is on 3 May 1990, and she likes rowing",
         "the key is under the mat", "the pin board is in the kitchen",
+        "I forgot my password once", "my cat's name is Miso", "the code review is on Monday", "the dress code is casual",
+        "my favourite token is the hat", "my password manager is 1Password", "Bitwarden2 is my password manager",
+        "Otto has the password for the wifi", "the pass is closed in winter", "the postal code is 10115", "the error code is 404",
+        "the door code is on the fridge", "la parola d'ordine della serata", "my login is anna", "my username is anna9",
+        "Friday is the day my password expires", "the password policy of the office changes in may2027", "我的密码管理器很好",
+        "I have 3 tokens in the game", "the house has 1200 books", "my house is 120 years old", "seed the lawn in April",
+        "I changed my password for office365", "my password expires in may2027", "4711 is the number of my house",
+        "my user is on Windows11", "the code of conduct of the building was written in 2019",
+        "the building code 2021 wants two exits",
+        "the user group meets in room B1204", "note: the seeds for the garden are in the shed",
     ],
 )  # fmt: skip
 def test_ordinary_facts_are_kept_as_they_are_written(text: str) -> None:
