@@ -58,7 +58,7 @@ async def memory(hub: Hub, call: CommandCall) -> Reply:
     group="agent",
     action=Action.REMEMBER,
     notes=(
-        "TEXT: an id such as M-12, words of the fact (all of them where several fit), `all`, or `undo` for what was forgotten last",
+        "TEXT: an id such as M-12, words of the fact (of several it asks which), `all`, or `undo` for what was forgotten last",
         "What was forgotten comes back for 24 hours; then it is deleted",
         "In a group everybody forgets what they had kept themselves, operators anything",
     ),
