@@ -200,7 +200,7 @@ async def test_what_the_model_proposes_and_looks_like_a_secret_is_not_even_asked
     async with with_people(tmp_path, server) as bot:
         server.says(Calls("remember", {"text": "Their password is tulip-9"}))
         server.says("I cannot keep that.")
-        await bot.say("please keep my password in mind, tulip-9")
+        await bot.say("could you remember what I told you about the wifi?")
         assert "looks like a password" in server.results[0]
         assert bot.rows("SELECT count(*) FROM approval") == [(0,)]
 
